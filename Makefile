@@ -1,0 +1,33 @@
+# scripts/setup.sh brings .venv to what a target needs, and ends at once where nothing is missing.
+
+PORT ?= 7860
+ARGS ?=
+
+export HF_HUB_DISABLE_TELEMETRY := 1
+export GRADIO_ANALYTICS_ENABLED := False
+
+.PHONY: help demo test lint clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
+
+demo:  ## install what the page needs and open it at 127.0.0.1 (another port than 7860 with PORT=7861)
+	@bash scripts/setup.sh demo
+	@echo "Starting the page at http://127.0.0.1:$(PORT) (about 10 seconds; Ctrl-C stops it) ..."
+	@GRADIO_SERVER_PORT=$(PORT) exec .venv/bin/python app.py
+
+test:  ## install what the tests need, check style and types, run every test (some of them with ARGS="-k faces")
+	@bash scripts/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	@echo "Running the tests (pytest) ..."
+	@.venv/bin/python -m pytest $(ARGS)
+
+lint:  ## check style (ruff) and types (mypy) only
+	@bash scripts/setup.sh lint
+	@echo "Checking style (ruff) ..."
+	@.venv/bin/python -m ruff check .
+	@echo "Checking types (mypy, up to a minute the first time) ..."
+	@.venv/bin/python -m mypy
+
+clean:  ## remove .venv and the caches of the tools; data, runs and weights stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

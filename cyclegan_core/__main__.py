@@ -1,0 +1,8 @@
+"""`python -m cyclegan_core`, see `cli`."""
+
+import sys
+
+from cyclegan_core.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Which translations the demo offers, and how people see them. Plain data."""
+
+from dataclasses import dataclass
+
+from cyclegan_core.errors import TranslationError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A translation on offer: where it is read from and what its directions are called on the page."""
+
+    name: str
+    title: str
+    labels: dict[str, str]  # name of a direction in the config -> words on the page
+    repository: str | None = None  # on the Hub; None: the embedded weights
+    revision: str | None = None  # the commit that was checked
+
+
+CATALOG: tuple[Entry, ...] = (Entry("gender", "Gender", {"to_female": "To female", "to_male": "To male"}),)
+
+
+def entry(name: str) -> Entry:
+    """The entry of that name. Raises TranslationError."""
+    for candidate in CATALOG:
+        if candidate.name == name:
+            return candidate
+    known = ", ".join(candidate.name for candidate in CATALOG)
+    raise TranslationError(f"the demo offers no translation {name!r}; it offers {known}")

@@ -1,0 +1,349 @@
+"""The command line: `translate` pictures and folders of them, `info` about what is at work here.
+
+PyTorch and OpenCV take seconds to import: the commands do it, so that `--help` answers at once.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from cyclegan_core.catalog import CATALOG, Entry
+from cyclegan_core.errors import CycleganError
+
+if TYPE_CHECKING:
+    from cyclegan_core.translator import FaceTranslator
+
+PROGRAM = "python -m cyclegan_core"
+PACKAGES = ("torch", "torchvision", "openvino", "opencv-python", "opencv-python-headless", "facexlib", "gradio")
+EXIT_CODES = (
+    "Exit code: 0 when all is done (a picture without a face is no failure), 1 when anything failed (a line on stderr "
+    "says what and why), 2 when the command line is not understood, 130 when stopped by Ctrl-C."
+)
+TRANSLATE = (
+    "Translates every face in pictures, and in folders of pictures with their sub-folders, into the folder DIR. Names "
+    "and sub-folders are kept; what cannot be written in its own format (HEIC, AVIF, GIF and the like) becomes a .png, "
+    "and a second picture of the same name NAME-2. A picture without a face is written as it is, upright and without "
+    "its metadata like all others, and a line says so. Files that an earlier run left in DIR are overwritten. An input "
+    "never is: DIR must be another folder than those of the inputs. Hidden files are left out of folders."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command that the arguments name and returns its exit code.
+
+    Raises SystemExit where argparse does: 0 after `--help`, 2 for arguments that it does not understand.
+    """
+    try:
+        try:
+            options = _parser().parse_args(arguments)
+            code: int = options.command(options)
+            return code
+        finally:
+            _flush()
+    except KeyboardInterrupt:
+        _say("stopped; the pictures written so far are whole")
+        return 130
+    except BrokenPipeError:
+        return 141  # 128 + SIGPIPE, what a shell reports of `cat` or `ls`
+    except CycleganError as error:
+        _say(f"error: {error}")
+    except OSError as error:
+        _say(f"error: {error.filename or 'input or output'}: {error.strerror or error}")
+    except ImportError as error:
+        _say(f"error: a package that is needed cannot be loaded ({error}); install requirements.txt")
+    return 1
+
+
+def _flush() -> None:
+    try:
+        print(end="", flush=True)
+    except OSError:
+        # The reader has gone, as `head` does, or the disk is full. Python tries again as it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        raise
+
+
+def _say(line: str) -> None:
+    """One line on stderr, above the progress bar. File names may hold newlines and commands to the terminal."""
+    tqdm.write("".join(c if c.isprintable() else "?" for c in line), file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Face translation with CycleGAN; everything runs on this machine.", epilog=EXIT_CODES
+    )
+    parser.set_defaults(command=lambda _: _no_command(parser))
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    about = "translate the faces in pictures and folders"
+    translate = commands.add_parser("translate", help=about, description=TRANSLATE, epilog=EXIT_CODES)
+    translate.set_defaults(command=_translate)
+    add = translate.add_argument
+    add("inputs", nargs="+", type=_path, metavar="INPUT", help="a picture, or a folder of pictures")
+    add("--output", required=True, type=_path, metavar="DIR", help="folder for the results, made where it is missing")
+    add("--direction", required=True, metavar="NAME", help="such as to_female or to_male; `info` lists them")
+    about = "an embedded translation, a folder, or a Hub repository as org/name (default: gender)"
+    add("--translation", default="gender", metavar="NAME", help=about)
+    add("--revision", metavar="REV", help="branch, tag or commit, where --translation is a Hub repository")
+    add("--strength", type=_strength, default=1.0, metavar="0..1", help="from 0, no change, to 1 (default)")
+    about = "write the translated faces alone, as NAME_face1.png, NAME_face2.png ... from left to right"
+    add("--crop-only", action="store_true", help=about)
+
+    about = "show versions, face detector, engine, and the translations with where they come from"
+    info = commands.add_parser("info", help=about, description=f"{about.capitalize()}.", epilog=EXIT_CODES)
+    info.set_defaults(command=_info)
+    info.add_argument("--json", action="store_true", help="the same for programs")
+    return parser
+
+
+def _no_command(parser: argparse.ArgumentParser) -> int:
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _path(text: str) -> Path:
+    if not text:  # an unset shell variable; as a Path it would be the current folder
+        raise argparse.ArgumentTypeError("a name of a file or folder must not be empty")
+    return Path(text)
+
+
+def _strength(text: str) -> float:
+    try:
+        strength = float(text)
+    except ValueError:
+        strength = float("nan")
+    if not 0 <= strength <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
+    return strength
+
+
+# ---- translate
+
+
+@dataclass(frozen=True)
+class Job:
+    """A picture to translate, and the file that the result goes to; for faces alone, the beginning of their names."""
+
+    source: Path
+    target: Path
+
+
+def _translate(options: argparse.Namespace) -> int:
+    pictures, problems = _find_pictures(options.inputs)
+    for line in problems:
+        _say(line)
+    counts = Counter(failed=len(problems))
+    jobs = _plan(pictures, options.output, crop_only=options.crop_only)
+    _refuse_to_overwrite(jobs)
+    if jobs:
+        counts += _work(jobs, options)
+    print(f"{counts['translated']} translated, {counts['no face']} without a face, {counts['failed']} failed")
+    return 1 if counts["failed"] else 0
+
+
+def _find_pictures(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Every picture once, with its path below the output folder; and a line for every folder that gives none."""
+    found: dict[str, tuple[Path, Path]] = {}
+    problems: list[str] = []
+    for given in inputs:
+        if os.path.isdir(given):
+            before = len(problems)
+            listed = [(path, path.relative_to(given)) for path in _scan(given, problems)]
+            if not listed and len(problems) == before:
+                problems.append(f"{given}: there are no pictures in this folder; check the name")
+        else:
+            listed = [(given, Path(given.name))]  # images.load says what is wrong with it, if anything is
+        for path, below in listed:
+            found.setdefault(os.path.join(os.path.realpath(path.parent), path.name), (path, below))
+    return list(found.values()), problems
+
+
+def _scan(folder: Path, problems: list[str]) -> Iterator[Path]:
+    from cyclegan_core import images
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"{error.filename}: the folder cannot be read: {error.strerror}")
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in images.SUFFIXES:
+                yield Path(parent, name)
+
+
+def _plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool) -> list[Job]:
+    from cyclegan_core import images
+
+    jobs = []
+    taken = set()
+    for source, below in pictures:
+        keeps_suffix = below.suffix.lower() in images.SAVE_SUFFIXES and not crop_only
+        suffix = below.suffix if keeps_suffix else ".png"
+        target = output / below.parent / (below.stem + suffix)
+        for number in count(2):
+            key = str(target).casefold()  # some file systems hold Photo.jpg and photo.jpg for one file
+            if key not in taken:
+                break
+            target = target.with_name(f"{below.stem}-{number}{suffix}")
+        taken.add(key)
+        jobs.append(Job(source, target))
+    return jobs
+
+
+def _refuse_to_overwrite(jobs: Sequence[Job]) -> None:
+    """Raises CycleganError where a result would go to a folder that an input, or what it links to, lies in."""
+    named = {job.source.parent for job in jobs} | {Path(os.path.realpath(job.source)).parent for job in jobs}
+    sources = {_identity(folder) for folder in named} - {None}
+    for folder in dict.fromkeys(job.target.parent for job in jobs):
+        if _identity(folder) in sources:
+            raise CycleganError(
+                f"{folder} holds pictures that are to be translated, and an input is never overwritten; "
+                "choose another folder for --output"
+            )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """The same for every spelling of a folder's name and every link to it; None where there is no such folder."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _work(jobs: Sequence[Job], options: argparse.Namespace) -> Counter[str]:
+    """Translates one picture after the other; one that fails costs a line and not the others."""
+    from cyclegan_core.translator import FaceTranslator
+
+    translator = FaceTranslator.from_pretrained(options.translation, revision=options.revision)
+    translator.config.direction(options.direction)  # raises for an unknown one, before any work
+    whole = translator.config.crop is None
+    if whole and options.crop_only:
+        raise CycleganError(f"{translator.config.name} translates whole pictures, not faces; leave out --crop-only")
+    _make_folder(options.output)
+
+    counts: Counter[str] = Counter()
+    with tqdm(jobs, unit="picture", disable=None) as bar:  # None: only where stderr is a terminal
+        for job in bar:
+            try:
+                faces = _translate_one(job, translator, options)
+            except Exception as error:
+                reason = error if isinstance(error, CycleganError) else f"it could not be translated: {error!r}"
+                _say(f"{job.source}: {reason}")
+                counts["failed"] += 1
+                continue
+            counts["translated" if faces or whole else "no face"] += 1
+            if not faces and not whole:
+                _say(f"{job.source}: no face found, {'nothing' if options.crop_only else 'the picture is'} written")
+    return counts
+
+
+def _translate_one(job: Job, translator: "FaceTranslator", options: argparse.Namespace) -> int:
+    """Writes what is to be written of one picture, and returns how many faces were found."""
+    from cyclegan_core import images
+
+    translated = translator(images.load(job.source), options.direction, options.strength)
+    crops = [(f"{job.target.stem}_face{number}.png", face.after) for number, face in enumerate(translated.faces, 1)]
+    for name, picture in crops if options.crop_only else [(job.target.name, translated)]:
+        _make_folder(job.target.parent)
+        images.save(picture, job.target.with_name(name))
+    return len(translated.faces)
+
+
+def _make_folder(folder: Path) -> None:
+    """Raises CycleganError where the folder cannot be made, or nothing can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        in_place = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is in its place" if in_place else error.strerror
+        raise CycleganError(f"{folder} cannot be the output folder: {reason}; choose another for --output") from error
+
+
+# ---- info
+
+
+def _info(options: argparse.Namespace) -> int:
+    from cyclegan_core.engines import engine_name
+
+    versions = {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES}
+    detector, translations = _describe_detector(), [_describe(entry) for entry in CATALOG]
+    report = {"versions": versions, "detector": detector, "engine": engine_name(), "translations": translations}
+    print(json.dumps(report, indent=2) if options.json else "\n".join(_lines(report)))
+    return 1 if any(part["problem"] for part in (detector, *translations)) else 0
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _describe_detector() -> dict[str, Any]:
+    from cyclegan_core.faces.detection import find_detector
+    from cyclegan_core.faces.haar import HaarDetector
+    from cyclegan_core.faces.retinaface import WEIGHTS_FILE, WEIGHTS_VARIABLE
+
+    try:
+        detector = find_detector()
+    except CycleganError as error:
+        return {"name": None, "hint": None, "problem": str(error)}
+    place = f"put facexlib's {WEIGHTS_FILE} into ~/.cache/cyclegan, or name the file in {WEIGHTS_VARIABLE}"
+    hint = f"RetinaFace finds more faces: {place}" if isinstance(detector, HaarDetector) else None
+    return {"name": detector.name, "hint": hint, "problem": None}
+
+
+def _describe(entry: Entry) -> dict[str, Any]:
+    """What there is to say of a translation. One of the Hub is described from its local copy, where there is one."""
+    from cyclegan_core import translation
+
+    folder = translation.EMBEDDED / entry.name
+    about: dict[str, Any] = {"name": entry.name, "directions": list(entry.labels), "source": "embedded"}
+    about |= {"weights_bytes": None, "training": {}, "problem": None}
+    if entry.repository:
+        from huggingface_hub import try_to_load_from_cache
+
+        about["source"] = f"{entry.repository}@{entry.revision or 'main'}"
+        cached = try_to_load_from_cache(entry.repository, translation.WEIGHTS_FILE, revision=entry.revision)
+        if not isinstance(cached, str):
+            return about
+        folder = Path(cached).parent
+    try:
+        about["training"] = translation.Translation.load(folder).config.training
+        about["weights_bytes"] = (folder / translation.WEIGHTS_FILE).stat().st_size
+    except (CycleganError, OSError) as error:
+        about["problem"] = str(error)
+    return about
+
+
+def _lines(report: dict[str, Any]) -> Iterator[str]:
+    detector = report["detector"]
+    rows = {**report["versions"], "engine": report["engine"], "detector": detector["name"] or "none"}
+    yield from (f"{name:<24}{value or 'not installed'}" for name, value in rows.items())
+    yield from (f"  {key}: {detector[key]}" for key in ("hint", "problem") if detector[key])
+    for about in report["translations"]:
+        yield f"translation {about['name']:<12}{', '.join(about['directions'])}"
+        yield f"  source: {about['source']}"
+        if about["problem"]:
+            yield f"  problem: {about['problem']}"
+            continue
+        size = about["weights_bytes"]
+        yield f"  weights: {f'{size / 1e6:.1f} MB' if size else 'fetched from the Hub at the first use'}"
+        numbers = {unit: about["training"].get(unit) for unit in ("pictures", "minutes")}
+        trained = [f"{number:,} {unit}" for unit, number in numbers.items() if isinstance(number, int | float)]
+        yield f"  trained: {' in '.join(trained) or 'for how long is not recorded'}"

@@ -1,0 +1,105 @@
+"""From a face in a picture to the crop that a generator sees, by a similarity transform onto five points."""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# Mean landmarks of UTKFace's aligned chips as fractions of the crop, made symmetric: tight, from brows to chin.
+TIGHT_TEMPLATE = ((0.305, 0.295), (0.695, 0.295), (0.5, 0.52), (0.33, 0.684), (0.67, 0.684))
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A similarity transform between a picture and a square crop.
+
+    matrix: float64 (2, 3), from pixels of the picture to pixels of the crop. size: side of the crop in pixels.
+    """
+
+    matrix: NDArray[np.float64]
+    size: int
+
+    @property
+    def scale(self) -> float:
+        """Pixels of the crop for one pixel of the picture."""
+        return float(math.hypot(self.matrix[0, 0], self.matrix[1, 0]))
+
+    @property
+    def inverse(self) -> NDArray[np.float64]:
+        """Float64 (2, 3), from pixels of the crop to pixels of the picture."""
+        return cv2.invertAffineTransform(self.matrix)
+
+    def at_size(self, size: int) -> "Alignment":
+        """The same piece of the picture on a crop of another side."""
+        # Pixel centres lie at half-integers of the area, so the corner of the crop is at -0.5.
+        ratio = size / self.size
+        matrix = self.matrix * ratio
+        matrix[:, 2] += (ratio - 1) / 2
+        return Alignment(matrix, size)
+
+    def footprint(self, height: int, width: int) -> tuple[int, int, int, int] | None:
+        """Left, top, right, bottom of the picture's pixels that the crop covers; None where it covers none."""
+        edge = self.size - 0.5
+        corners = np.array([[-0.5, -0.5, 1], [edge, -0.5, 1], [-0.5, edge, 1], [edge, edge, 1]]) @ self.inverse.T
+        left, top = np.floor(corners.min(0)).astype(int)
+        right, bottom = np.ceil(corners.max(0)).astype(int) + 1
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        return (int(left), int(top), int(right), int(bottom)) if left < right and top < bottom else None
+
+    def crop(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The crop, RGB uint8 (size, size, 3), of an RGB uint8 (H, W, 3) picture.
+
+        What lies outside the picture is mirrored in. A picture with more pixels than the crop is averaged down first,
+        so that nothing aliases.
+        """
+        roi = self.footprint(*picture.shape[:2])
+        if roi is None:
+            raise ValueError("the face lies outside the picture")
+        margin = 2  # room for the interpolation's support
+        left, top = max(roi[0] - margin, 0), max(roi[1] - margin, 0)
+        part = picture[top : roi[3] + margin, left : roi[2] + margin]
+        shrink = min(1.0, self.scale)
+        height, width = (max(1, round(side * shrink)) for side in part.shape[:2])
+        if shrink < 1:
+            part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+        # From pixels of the resized part to pixels of the picture, centres at half-integers.
+        sx, sy = (
+            (min(picture.shape[1], roi[2] + margin) - left) / width,
+            (min(picture.shape[0], roi[3] + margin) - top) / height,
+        )
+        to_picture = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2], [0, 0, 1]])
+        return cv2.warpAffine(
+            part,
+            self.matrix @ to_picture,
+            (self.size, self.size),
+            flags=cv2.INTER_CUBIC if self.scale > 1 else cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+
+
+def fit_similarity(points: NDArray[np.floating], targets: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Least-squares similarity transform (2, 3) that takes points (N, 2) onto targets (N, 2), and its RMS error.
+
+    Rotation, one scale and shift, never a reflection: with points as complex numbers, z -> a z + b.
+    """
+    z = np.asarray(points, np.float64) @ (1, 1j)
+    w = np.asarray(targets, np.float64) @ (1, 1j)
+    centred = z - z.mean()
+    a = np.vdot(centred, w - w.mean()) / max(np.vdot(centred, centred).real, 1e-12)
+    b = w.mean() - a * z.mean()
+    error = float(np.sqrt(np.mean(np.abs(a * z + b - w) ** 2)))
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]]), error
+
+
+def align(landmarks: NDArray[np.floating], template: NDArray[np.floating], size: int, margin: float = 0.0) -> Alignment:
+    """Alignment of a face's landmarks (5, 2) onto a crop of `size` pixels.
+
+    template: (5, 2) as fractions of the crop. margin: fraction of the crop's side added on every side around it.
+    """
+    targets = ((np.asarray(template, np.float64) + margin) / (1 + 2 * margin)) * size - 0.5
+    matrix, _ = fit_similarity(landmarks, targets)
+    if not np.isfinite(matrix).all() or math.hypot(matrix[0, 0], matrix[1, 0]) < 1e-6:
+        raise ValueError("the landmarks do not span a face")
+    return Alignment(matrix, size)

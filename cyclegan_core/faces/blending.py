@@ -1,0 +1,67 @@
+"""Putting a translated crop back into its picture, without a seam and without touching what lies around it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core.faces.alignment import Alignment
+
+STRIP = 256  # rows blended at a time, so that a large face in a 48-megapixel photo needs little memory
+# The mask is a superellipse that just touches the sides of the crop: rounder than a square, fuller than an ellipse.
+EXPONENT = 2.6
+FEATHER = 0.35  # share of the radius over which the mask falls from 1 to 0
+
+
+def feathered_mask(size: int) -> NDArray[np.float32]:
+    """Float32 (size, size) in [0, 1]: 1 in the middle, falling smoothly to exactly 0 at the sides and corners."""
+    axis = np.abs((np.arange(size) + 0.5) * 2 / size - 1)
+    radius = (axis[:, None] ** EXPONENT + axis[None, :] ** EXPONENT) ** (1 / EXPONENT)
+    t = np.clip((1 - radius) / FEATHER, 0, 1)
+    mask = t * t * (3 - 2 * t)
+    mask[[0, -1]] = 0
+    mask[:, [0, -1]] = 0
+    return mask.astype(np.float32)
+
+
+def add_change(picture: NDArray[np.uint8], alignment: Alignment, change: NDArray[np.float32]) -> None:
+    """Adds a change to a picture, in place.
+
+    picture: RGB uint8 (H, W, 3). change: float32 (s, s, 3) in units of 1/255, of any side s: it is enlarged, not the
+    picture, so that the photo keeps its full resolution and every pore. Faded out by the feathered mask.
+    """
+    faded = change * feathered_mask(change.shape[0])[..., None]
+    for strip, warped in _warped_strips(picture, alignment, faded):
+        np.copyto(strip, np.rint(strip + warped).clip(0, 255).astype(np.uint8))
+
+
+def paste(picture: NDArray[np.uint8], alignment: Alignment, crop: NDArray[np.float32], strength: float) -> None:
+    """Paints a crop over a picture, in place, for generators that paint the whole face anew.
+
+    picture: RGB uint8 (H, W, 3). crop: float32 (s, s, 3) in [0, 255]. strength: opacity in [0, 1].
+    """
+    mask = feathered_mask(crop.shape[0])[..., None] * np.float32(strength)
+    # Premultiplied, so that what lies outside the crop never bleeds into the edge.
+    for strip, warped in _warped_strips(picture, alignment, np.concatenate([crop * mask, mask], axis=2)):
+        alpha = warped[..., 3:].clip(0, 1)
+        np.copyto(strip, np.rint(strip * (1 - alpha) + warped[..., :3]).clip(0, 255).astype(np.uint8))
+
+
+def _warped_strips(picture: NDArray[np.uint8], alignment: Alignment, image: NDArray[np.float32]):
+    """Views of the picture under the crop, strip by strip, each with the crop-sized image warped onto it."""
+    roi = alignment.footprint(*picture.shape[:2])
+    if roi is None:
+        return
+    left, top, right, bottom = roi
+    side = image.shape[0]
+    if alignment.at_size(side).scale > 1:
+        # The face is smaller than the image that is laid on it: average first, so that nothing aliases.
+        side = max(1, round(side / alignment.at_size(side).scale))
+        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    from_crop = alignment.at_size(side).inverse
+    for y in range(top, bottom, STRIP):
+        rows = min(STRIP, bottom - y)
+        matrix = from_crop - ((0, 0, left), (0, 0, y))
+        yield (
+            picture[y : y + rows, left:right],
+            cv2.warpAffine(image, matrix, (right - left, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT),
+        )

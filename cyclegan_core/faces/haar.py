@@ -1,0 +1,95 @@
+"""Face detection by the Haar cascades that come inside OpenCV's wheel: needs no weights, finds frontal faces only."""
+
+import threading
+from itertools import combinations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core.faces.alignment import fit_similarity
+from cyclegan_core.faces.face import Face
+
+# Mean landmarks as fractions of the box of `haarcascade_frontalface_default`, measured against RetinaFace's landmarks.
+MEAN_SHAPE = np.array([(0.312, 0.385), (0.688, 0.385), (0.5, 0.617), (0.335, 0.757), (0.665, 0.757)])
+
+DETECTION_SIDE = 1024  # longest side that the cascades see: they cost time by area
+SMALLEST_FACE = 24  # pixels; the cascade was trained on 24x24
+# A level weight below this, with no pair of eyes in the box, is a wall or a shirt more often than a face.
+SURE_WEIGHT = 4.5
+NMS_THRESHOLD = 0.3
+EYE_SIDE = 160  # the box is brought to this width before eyes are looked for
+
+
+class HaarDetector:
+    """Finds frontal faces and estimates their landmarks from the eyes. Calls from several threads take turns."""
+
+    name = "Haar cascades"
+
+    def __init__(self) -> None:
+        folder = cv2.data.haarcascades  # type: ignore[attr-defined]  # cv2's stubs leave the data package out
+        self._face = cv2.CascadeClassifier(folder + "haarcascade_frontalface_default.xml")
+        self._eyes = [
+            cv2.CascadeClassifier(folder + "haarcascade_eye.xml"),
+            cv2.CascadeClassifier(folder + "haarcascade_eye_tree_eyeglasses.xml"),
+        ]
+        self._lock = threading.Lock()  # a CascadeClassifier keeps buffers of the picture it works on
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB uint8 (H, W, 3) picture, best score first."""
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        scale = min(1.0, DETECTION_SIDE / max(grey.shape))
+        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        with self._lock:
+            boxes, _, weights = self._face.detectMultiScale3(
+                cv2.equalizeHist(small),
+                scaleFactor=1.1,
+                minNeighbors=4,
+                minSize=(SMALLEST_FACE, SMALLEST_FACE),
+                outputRejectLevels=True,
+            )
+            candidates = [
+                self._examine(grey, np.asarray(box) / scale, float(weight))
+                for box, weight in zip(boxes, weights, strict=True)
+            ]
+        faces = [face for face in candidates if face is not None]
+        if not faces:
+            return []
+        xywh = [[*face.box[:2], face.width, face.height] for face in faces]
+        kept = cv2.dnn.NMSBoxes(xywh, [face.score for face in faces], 0.0, NMS_THRESHOLD)
+        return [faces[i] for i in np.asarray(kept).reshape(-1)]
+
+    def _examine(self, grey: NDArray[np.uint8], box: NDArray[np.float64], weight: float) -> Face | None:
+        eyes = self._find_eyes(grey, box)
+        if eyes is None and weight < SURE_WEIGHT:
+            return None
+        x, y, width, height = box
+        shape = MEAN_SHAPE * (width, height) + (x, y)
+        if eyes is not None:
+            to_eyes, _ = fit_similarity(shape[:2], eyes)
+            shape = shape @ to_eyes[:, :2].T + to_eyes[:, 2]
+        score = weight / (weight + 2) if eyes is None else (weight + 2) / (weight + 4)
+        return Face((x, y, x + width, y + height), min(max(score, 0.0), 1.0), shape.astype(np.float32))
+
+    def _find_eyes(self, grey: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Centres (2, 2) of the most face-like pair of eyes in the upper part of the box."""
+        x, y, width, height = box
+        left, top = max(int(x), 0), max(int(y + 0.12 * height), 0)
+        part = grey[top : int(y + 0.62 * height), left : int(x + width)]
+        if min(part.shape) < 4:
+            return None
+        scale = EYE_SIDE / width
+        part = cv2.equalizeHist(cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR))
+        centres = []
+        for cascade in self._eyes:
+            found = cascade.detectMultiScale(
+                part, 1.08, 3, minSize=(EYE_SIDE // 8, EYE_SIDE // 8), maxSize=(EYE_SIDE // 2, EYE_SIDE // 2)
+            )
+            centres += [((ex + ew / 2) / scale + left, (ey + eh / 2) / scale + top) for ex, ey, ew, eh in found]
+        expected = MEAN_SHAPE[:2] * (width, height) + (x, y)
+        pairs = [np.array(sorted(pair)) for pair in combinations(centres, 2)]
+        if not pairs:
+            return None
+        errors = [float(np.abs(pair - expected).max()) / width for pair in pairs]
+        best = int(np.argmin(errors))
+        return pairs[best] if errors[best] < 0.13 else None

@@ -1,0 +1,134 @@
+"""The RetinaFace detector (Deng et al. 2019) with the small MobileNet backbone, network and weights by facexlib."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.torchvision_nms import import_torchvision
+
+WEIGHTS_FILE = "detection_mobilenet0.25_Final.pth"
+WEIGHTS_SHA256 = "38ec7bb3c9cbfe2f40edabc05fab970a6d648747cbc534092be85d5eb9b37ed0"
+WEIGHTS_VARIABLE = "CYCLEGAN_DETECTOR_WEIGHTS"
+
+# Anchors of facexlib's mobile0.25: two square sizes at each of three strides, and the variances of its decoding.
+STRIDES = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
+CENTRE_VARIANCE, SIZE_VARIANCE = 0.1, 0.2
+MEAN_BGR = (104.0, 117.0, 123.0)
+
+SCORE_THRESHOLD = 0.6
+NMS_THRESHOLD = 0.4
+# Longest side that the network sees. At 1280 a face of 30 pixels in a 2000-pixel group photo is still an anchor wide.
+DETECTION_SIDE = 1280
+# A face that fills a large picture is seen best when it is no larger than the largest anchors.
+SMALLEST_SIDE = 160
+
+
+def weights_path() -> Path | None:
+    """Where facexlib's detector weights are at hand, or None.
+
+    Looks at the file named by the environment variable CYCLEGAN_DETECTOR_WEIGHTS, then in the user's cache, then where
+    facexlib itself keeps downloads. Raises CycleganError where the variable names a file that does not exist.
+    """
+    named = os.environ.get(WEIGHTS_VARIABLE)
+    if named:
+        if not Path(named).is_file():
+            raise CycleganError(f"{WEIGHTS_VARIABLE} names a file that is not there; correct or unset it")
+        return Path(named)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cyclegan"
+    places = [cache / WEIGHTS_FILE]
+    facexlib = _facexlib_folder()
+    if facexlib is not None:
+        places.append(facexlib / "weights" / WEIGHTS_FILE)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _facexlib_folder() -> Path | None:
+    from importlib.util import find_spec  # finding does not import: facexlib takes seconds
+
+    spec = find_spec("facexlib")
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+class RetinaFaceDetector:
+    """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
+
+    weights: facexlib's `detection_mobilenet0.25_Final.pth`. Raises CycleganError when it is another file: weights of
+    other repositories load without an error and give nonsense, so the checksum decides.
+    """
+
+    name = "RetinaFace mobile0.25"
+
+    def __init__(self, weights: Path) -> None:
+        try:
+            content = weights.read_bytes()
+        except OSError as error:
+            raise CycleganError(f"the detector weights {weights.name} cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+            raise CycleganError(f"{weights.name} is damaged or not facexlib's file; delete it or download it again")
+        self._network = _network(weights)
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB uint8 (H, W, 3) picture, best score first."""
+        height, width = picture.shape[:2]
+        scale = min(1.0, DETECTION_SIDE / max(height, width))
+        scale = max(scale, min(SMALLEST_SIDE / min(height, width), DETECTION_SIDE / max(height, width)))
+        resized = (
+            picture
+            if scale == 1
+            else cv2.resize(
+                picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            )
+        )
+        boxes, scores, landmarks = self._run(resized)
+        stretch = np.array([width / resized.shape[1], height / resized.shape[0]], np.float32)
+        boxes = (boxes.reshape(-1, 2, 2) * stretch).reshape(-1, 4)
+        landmarks = landmarks * stretch
+        as_xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        kept = np.asarray(
+            cv2.dnn.NMSBoxes(as_xywh.tolist(), scores.tolist(), SCORE_THRESHOLD, NMS_THRESHOLD), dtype=int
+        ).reshape(-1)
+        return [Face(tuple(map(float, boxes[i])), float(scores[i]), landmarks[i]) for i in kept]  # type: ignore[arg-type]
+
+    def _run(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Boxes (N, 4), scores (N,) and landmarks (N, 5, 2) above the threshold, in pixels of `picture`."""
+        bgr = picture[..., ::-1].astype(np.float32) - np.array(MEAN_BGR, np.float32)
+        x = torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
+        with torch.inference_mode():
+            offsets, scores, points = (t[0].numpy() for t in self._network(x))  # (N, 4), (N, 2), (N, 10)
+        likely = scores[:, 1] > SCORE_THRESHOLD
+        anchors = _anchors(*picture.shape[:2])[likely]
+        centres = anchors[:, :2] + offsets[likely, :2] * CENTRE_VARIANCE * anchors[:, 2:]
+        sizes = anchors[:, 2:] * np.exp(offsets[likely, 2:] * SIZE_VARIANCE)
+        boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
+        landmarks = anchors[:, None, :2] + points[likely].reshape(-1, 5, 2) * CENTRE_VARIANCE * anchors[:, None, 2:]
+        return boxes, scores[likely, 1], landmarks.astype(np.float32)
+
+
+def _anchors(height: int, width: int) -> NDArray[np.float32]:
+    """Anchor boxes (N, 4) as centre x, centre y, width, height in pixels, in the order of the network's outputs."""
+    levels = []
+    for stride, sizes in STRIDES.items():
+        rows, columns = -(-height // stride), -(-width // stride)
+        y, x, size = np.meshgrid(
+            (np.arange(rows) + 0.5) * stride, (np.arange(columns) + 0.5) * stride, sizes, indexing="ij"
+        )
+        levels.append(np.stack([x, y, size, size], axis=-1).reshape(-1, 4))
+    return np.concatenate(levels).astype(np.float32)
+
+
+def _network(weights: Path) -> Any:
+    import_torchvision()
+    from facexlib.detection.retinaface import RetinaFace  # slow to import, and training has no facexlib
+
+    network = RetinaFace(network_name="mobile0.25", device=torch.device("cpu"))
+    state = torch.load(weights, map_location="cpu", weights_only=True)
+    network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
+    return network.eval()

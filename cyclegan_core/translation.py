@@ -1,0 +1,192 @@
+"""A translation: two generators and what is needed to use them, as one folder, the same everywhere.
+
+The folder holds `config.json`, `model.safetensors` (keys `a_to_b.*` and `b_to_a.*`) and `README.md`, the model card.
+It may be embedded in this package, lie on disk, or be a repository on the Hugging Face Hub. Nothing here unpickles.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from cyclegan_core import networks
+from cyclegan_core.errors import TranslationError
+from cyclegan_core.translation_config import Direction, TranslationConfig
+
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+EMBEDDED = Path(__file__).parent / "weights"
+GENERATORS: dict[str, type[nn.Module]] = {
+    "ResnetGenerator": networks.ResnetGenerator,
+    "MobileResnetGenerator": networks.MobileResnetGenerator,
+}
+# A config asks for memory before a weight is read; the paper's ResNet-9 has 11.4 million parameters.
+LARGEST_GENERATOR = 200_000_000
+
+
+class Translation:
+    """A pair of domains with the two generators between them.
+
+    config: see `TranslationConfig`. generators: `a_to_b` and `b_to_a`, modules in evaluation mode that take and return
+    float32 (B, 3, S, S) in [-1, 1]. source: where it was read from, in words for people.
+    """
+
+    def __init__(
+        self, config: TranslationConfig, generators: dict[Direction, nn.Module], source: str = "memory"
+    ) -> None:
+        self.config = config
+        self.generators = generators
+        self.source = source
+
+    @classmethod
+    def from_pretrained(cls, name: str, *, revision: str | None = None) -> "Translation":
+        """Reads an embedded translation (`gender`), a folder, or a Hub repository (`org/name`).
+
+        revision: branch, tag or, best, commit of a Hub repository; only used there. Raises TranslationError.
+        """
+        if (EMBEDDED / name / CONFIG_FILE).is_file() and "/" not in name and name not in (".", ".."):
+            return cls.load(EMBEDDED / name, source=f"{name}, embedded")
+        if Path(name).is_dir():
+            return cls.load(name)
+        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+            return cls._from_hub(name, revision)
+        known = ", ".join(embedded_names()) or "none"
+        raise TranslationError(
+            f"there is no translation {name!r}: give an embedded one ({known}), a folder, or a Hub repository "
+            "(org/name)"
+        )
+
+    @classmethod
+    def _from_hub(cls, repo: str, revision: str | None) -> "Translation":
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+
+        where = f"{repo} at revision {revision}" if revision else repo
+        try:
+            paths = [Path(hf_hub_download(repo, file, revision=revision)) for file in (CONFIG_FILE, WEIGHTS_FILE)]
+        except HFValidationError as error:
+            raise TranslationError(f"{repo!r} is not a name of a Hub repository; it looks like org/name") from error
+        except RevisionNotFoundError as error:
+            raise TranslationError(f"the Hub repository {repo} has no revision {revision!r}") from error
+        except RepositoryNotFoundError as error:
+            raise TranslationError(
+                f"there is no repository {repo} on the Hub, or it is private and HF_TOKEN gives no access to it"
+            ) from error
+        except LocalEntryNotFoundError as error:
+            raise TranslationError(
+                f"{where} is not in the local cache and the Hub cannot be reached; connect or use an embedded one"
+            ) from error
+        except EntryNotFoundError as error:
+            raise TranslationError(f"{where} is not a translation: it lacks {CONFIG_FILE} or {WEIGHTS_FILE}") from error
+        except OSError as error:
+            raise TranslationError(f"{where} could not be downloaded; look at the connection and try again") from error
+        return cls.load(paths[0].parent, source=f"{where}, Hugging Face Hub")
+
+    @classmethod
+    def load(cls, folder: str | Path, *, source: str | None = None) -> "Translation":
+        """Reads a translation from a folder. Raises TranslationError that names what is wrong with it."""
+        folder = Path(folder)
+        source = source or f"folder {folder.name}"
+        config = TranslationConfig.from_dict(_read_config(folder / CONFIG_FILE))
+        generators = {direction: build_generator(config) for direction in Direction}
+        _load_weights(folder / WEIGHTS_FILE, generators)
+        return cls(config, {direction: g.eval().requires_grad_(False) for direction, g in generators.items()}, source)
+
+    def save(self, folder: str | Path) -> None:
+        """Writes `config.json` and `model.safetensors` into a folder, each whole or not at all. Raises OSError."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            f"{direction}.{key}": value.detach().cpu().contiguous()
+            for direction, generator in self.generators.items()
+            for key, value in generator.state_dict().items()
+        }
+        partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
+        try:
+            save_file(tensors, partial, metadata={"format": "pt"})
+            os.replace(partial, folder / WEIGHTS_FILE)
+            partial.write_text(json.dumps(self.config.to_dict(), indent=2, ensure_ascii=False) + "\n")
+            os.replace(partial, folder / CONFIG_FILE)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def embedded_names() -> list[str]:
+    """Names of the translations that come inside this package."""
+    return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{CONFIG_FILE}"))
+
+
+def build_generator(config: TranslationConfig) -> nn.Module:
+    """A new generator as the config describes it. Raises TranslationError for a name or argument that is unknown."""
+    if config.generator not in GENERATORS:
+        raise TranslationError(
+            f"config.json: generator {config.generator!r} is unknown; known are {', '.join(GENERATORS)}"
+        )
+    build = GENERATORS[config.generator]
+    try:
+        with torch.device("meta"):  # sizes are looked at before memory is taken
+            count = sum(p.numel() for p in build(**config.generator_arguments).parameters())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TranslationError(f"config.json: the generator's arguments are wrong: {error}") from error
+    if count > LARGEST_GENERATOR:
+        raise TranslationError(f"config.json: a generator of {count:,} parameters is over {LARGEST_GENERATOR:,}")
+    generator = build(**config.generator_arguments)
+    multiple = getattr(generator, "multiple", 1)
+    if config.crop is not None and (config.crop.size % multiple or config.crop.size < 2 * multiple):
+        raise TranslationError(f"config.json: crop size {config.crop.size} is not a multiple of {multiple}")
+    return generator
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > 1_000_000:
+            raise TranslationError(f"{path.name} is over 1 MB: it is not the config of a translation")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TranslationError(f"{path.parent.name} holds no {path.name}: it is not a translation") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise TranslationError(f"{path.name} cannot be read: {error}") from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise TranslationError(f"{path.name} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise TranslationError(f"{path.name} must hold a JSON object, not {type(content).__name__}")
+    return content
+
+
+def _load_weights(path: Path, generators: dict[Direction, nn.Module]) -> None:
+    """Fills the generators from a safetensors file, after every key, shape and type has been checked."""
+    expected = {
+        f"{direction}.{key}": value
+        for direction, generator in generators.items()
+        for key, value in generator.state_dict().items()
+    }
+    try:
+        with safe_open(path, framework="pt") as file:
+            present = set(file.keys())
+            for problem, keys in (("lacks", expected.keys() - present), ("has an unknown", present - expected.keys())):
+                if keys:
+                    raise TranslationError(f"{path.name} {problem} tensor {min(keys)} ({len(keys)} such in all)")
+            for key, value in expected.items():
+                shape = file.get_slice(key).get_shape()
+                if list(shape) != list(value.shape):
+                    raise TranslationError(f"{path.name}: {key} has shape {list(shape)}, not {list(value.shape)}")
+                tensor = file.get_tensor(key)
+                if tensor.is_floating_point() != value.is_floating_point() or tensor.is_complex():
+                    raise TranslationError(f"{path.name}: {key} holds {tensor.dtype} numbers")
+                if not torch.isfinite(tensor.float()).all():
+                    raise TranslationError(f"{path.name}: {key} holds numbers that are not finite")
+                value.copy_(tensor)
+    except FileNotFoundError as error:
+        raise TranslationError(f"{path.parent.name} holds no {path.name}: it has no weights") from error
+    except (SafetensorError, OSError) as error:
+        raise TranslationError(f"{path.name} is damaged or cut off ({error}); download or save it again") from error

@@ -1,0 +1,185 @@
+"""`FaceTranslator`: a picture in, the same picture with its faces translated out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core.engines import Engine, engine_name, make_engine
+from cyclegan_core.faces.alignment import Alignment, align
+from cyclegan_core.faces.blending import add_change, paste
+from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from cyclegan_core.faces.face import Face
+from cyclegan_core.translation import Translation
+from cyclegan_core.translation_config import Direction, TranslationConfig
+
+SHOWN_SIZE = 256  # side of the before and after crops that are shown to people
+LARGEST_SIDE = 1024  # longest side at which a whole-picture generator works
+
+
+@dataclass(frozen=True, eq=False)
+class TranslatedFace:
+    """A face that was found, and its crop before and after: RGB uint8 (256, 256, 3), cut the way the generator sees."""
+
+    face: Face
+    before: NDArray[np.uint8]
+    after: NDArray[np.uint8]
+
+
+class TranslatedPicture(np.ndarray[Any, np.dtype[np.uint8]]):
+    """The result: an RGB uint8 (H, W, 3) array like any other, which also says which faces it found.
+
+    faces: from left to right; empty where none was found, and the picture is then equal to the input.
+    """
+
+    faces: tuple[TranslatedFace, ...] = ()
+
+    @classmethod
+    def of(cls, picture: NDArray[np.uint8], faces: Sequence[TranslatedFace]) -> "TranslatedPicture":
+        translated = picture.view(cls)
+        translated.faces = tuple(faces)
+        return translated
+
+    def __array_finalize__(self, obj: NDArray[Any] | None) -> None:
+        self.faces = ()  # a slice or a sum of pictures has no claim to their faces
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedFace:
+    """A face and what the generator made of it: `change` or `picture`, float32 (S, S, 3) in units of 1/255."""
+
+    face: Face
+    alignment: Alignment
+    generated: NDArray[np.float32]
+
+
+class FaceTranslator:
+    """Translates all faces of a picture. May be shared by threads; loads and downloads nothing after construction.
+
+    translation: see `Translation`. detector: found by `find_detector` where it is None.
+    """
+
+    def __init__(self, translation: Translation, *, detector: Detector | None = None) -> None:
+        self.config: TranslationConfig = translation.config
+        self.source = translation.source
+        self.detector = detector or find_detector()
+        self.engine_name = engine_name()
+        size = self.config.crop.size if self.config.crop else None
+        self._engines: dict[Direction, Engine] = {
+            direction: make_engine(generator, size) for direction, generator in translation.generators.items()
+        }
+        self._multiple = getattr(translation.generators[Direction.A_TO_B], "multiple", 4)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str, *, revision: str | None = None, detector: Detector | None = None
+    ) -> "FaceTranslator":
+        """From an embedded translation (`gender`), a folder, or a Hub repository (`org/name`, `revision`).
+
+        Raises TranslationError in a sentence that says what is wrong.
+        """
+        return cls(Translation.from_pretrained(name, revision=revision), detector=detector)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Names of the directions, such as `("to_female", "to_male")`."""
+        return tuple(self.config.directions.values())
+
+    def __call__(self, picture: NDArray[np.uint8], direction: str, strength: float = 1.0) -> TranslatedPicture:
+        """Translates an RGB uint8 (H, W, 3) picture; the input is not changed.
+
+        direction: one of `directions`. strength: 0 leaves the picture as it is, 1 is the generator's full answer.
+        Pixels outside the faces are bit-identical to the input. Raises TranslationError for an unknown direction and
+        ValueError for an array or a strength that is not as above.
+        """
+        return self.blend(picture, self.generate(picture, direction), strength)
+
+    def generate(
+        self, picture: NDArray[np.uint8], direction: str, faces: Sequence[Face] | None = None
+    ) -> tuple[GeneratedFace, ...]:
+        """Runs the generator once on all faces: those given, or those found in the picture.
+
+        `blend` then applies any strength without running it again.
+        """
+        _check_picture(picture)
+        way = self.config.direction(direction)
+        if self.config.crop is None:
+            return (self._generate_whole(picture, way),)
+        if faces is None:
+            faces = self.find_faces(picture)
+        if not faces:
+            return ()
+        template = np.array(self.config.crop.template)
+        alignments = [align(f.landmarks, template, self.config.crop.size, self.config.crop.margin) for f in faces]
+        generated = self._run(way, np.stack([alignment.crop(picture) for alignment in alignments]))
+        return tuple(map(GeneratedFace, faces, alignments, generated))
+
+    def find_faces(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right."""
+        _check_picture(picture)
+        return find_faces(self.detector, picture)
+
+    def blend(
+        self, picture: NDArray[np.uint8], generated: Sequence[GeneratedFace], strength: float = 1.0
+    ) -> TranslatedPicture:
+        """The picture with what `generate` made of its faces, at a strength in [0, 1]."""
+        _check_picture(picture)
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1, not {strength}")
+        result = np.array(picture, subok=False)
+        if strength > 0:
+            # The nearest face last, so that it lies over those behind it.
+            for item in sorted(generated, key=lambda item: item.face.width):
+                self._blend_one(result, item, strength)
+        if self.config.crop is None:
+            return TranslatedPicture.of(result, ())
+        shown = [item.alignment.at_size(SHOWN_SIZE) for item in generated]
+        return TranslatedPicture.of(
+            result,
+            [
+                TranslatedFace(item.face, alignment.crop(picture), alignment.crop(result))
+                for item, alignment in zip(generated, shown, strict=True)
+            ],
+        )
+
+    def _blend_one(self, picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
+        if self.config.crop is None:
+            height, width = picture.shape[:2]
+            whole = cv2.resize(item.generated, (width, height), interpolation=cv2.INTER_CUBIC)
+            mixed = (
+                picture + strength * whole
+                if self.config.output == "change"
+                else (picture + strength * (whole - picture))
+            )
+            np.copyto(picture, np.rint(mixed).clip(0, 255).astype(np.uint8))
+        elif self.config.output == "change":
+            add_change(picture, item.alignment, item.generated * np.float32(strength))
+        else:
+            paste(picture, item.alignment, item.generated, strength)
+
+    def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> GeneratedFace:
+        """The whole picture as one crop, at the nearest size that the generator takes."""
+        height, width = picture.shape[:2]
+        shrink = min(1.0, LARGEST_SIDE / max(height, width))
+        size = [max(2, round(side * shrink / self._multiple)) * self._multiple for side in (width, height)]
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC)
+        face = Face((0.0, 0.0, float(width), float(height)), 1.0, np.zeros((5, 2), np.float32))
+        return GeneratedFace(face, Alignment(np.eye(2, 3), max(height, width)), self._run(way, small[None])[0])
+
+    def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Uint8 (B, H, W, 3) crops to what the config's output says, float32 (B, H, W, 3) in units of 1/255."""
+        x = (crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)  # (B, 3, H, W)
+        y = self._engines[way](np.ascontiguousarray(x))
+        out = (y - x) * 127.5 if self.config.output == "change" else (y + 1) * 127.5
+        return np.ascontiguousarray(out.transpose(0, 2, 3, 1), dtype=np.float32)
+
+
+def _check_picture(picture: Any) -> None:
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        kind = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+        raise ValueError(f"a picture must be an RGB uint8 array of shape (H, W, 3), not {kind}; see images.load")
+    if min(picture.shape[:2]) < 1:
+        raise ValueError("the picture is empty")

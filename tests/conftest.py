@@ -1,0 +1,55 @@
+"""What several test files need: a translation that is made in a moment, and photographs of faces."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
+from cyclegan_core.translation import Translation, build_generator
+from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
+
+PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
+
+
+@pytest.fixture(scope="session")
+def tiny_translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a translation whose generators, small and untrained, change the colours of a face for all to see."""
+    config = TranslationConfig(
+        name="tiny",
+        directions={Direction.A_TO_B: "to_female", Direction.B_TO_A: "to_male"},
+        generator="MobileResnetGenerator",
+        generator_arguments={"channels": 8, "blocks": 1, "residual": True},
+        crop=Crop(32, TIGHT_TEMPLATE),
+        output="change",
+        training={"pictures": 1234567, "minutes": 42.5},
+    )
+    torch.manual_seed(0)
+    generators = {direction: build_generator(config) for direction in Direction}
+    for direction, colour in ((Direction.A_TO_B, (0.3, -0.2, 0.0)), (Direction.B_TO_A, (-0.3, 0.0, 0.2))):
+        last = [module for module in generators[direction].modules() if isinstance(module, torch.nn.Conv2d)][-1]
+        assert last.bias is not None
+        with torch.no_grad():
+            last.bias.copy_(torch.tensor(colour))
+    folder = tmp_path_factory.mktemp("translations") / "tiny"
+    Translation(config, generators).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def face_picture() -> Path:
+    """A photograph with one face, 910 x 1137 pixels."""
+    return _photo("obama.jpg")
+
+
+@pytest.fixture(scope="session")
+def two_faces_picture() -> Path:
+    """A photograph with two faces, 2000 x 1428 pixels."""
+    return _photo("obama_and_biden.jpg")
+
+
+def _photo(name: str) -> Path:
+    path = PHOTOS / name
+    if not path.is_file():
+        pytest.skip(f"needs the photograph {name}, which is not on this machine")
+    return path

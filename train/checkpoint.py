@@ -1,0 +1,36 @@
+"""All that a run needs to go on exactly where it was, in one file that is written whole or not at all."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cyclegan_core.errors import CycleganError
+
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Raises CycleganError when it cannot be written; the last good checkpoint then stays as it is."""
+    partial = folder / f".{CHECKPOINT_FILE}.{os.getpid()}"
+    try:
+        torch.save(state, partial)
+        os.replace(partial, folder / CHECKPOINT_FILE)
+    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
+        raise CycleganError(
+            f"the checkpoint cannot be written to {folder.name} ({error}); free some space, the last good one is kept"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The state of the last checkpoint on the CPU, or None where there is none. Raises CycleganError when damaged."""
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever its zip and pickle readers raise
+        raise CycleganError(f"{CHECKPOINT_FILE} in {folder.name} is damaged; delete it to start again") from error

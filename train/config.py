@@ -1,0 +1,102 @@
+"""What a training run is told, and the presets."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from cyclegan_core.errors import CycleganError
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run. Lengths are in pictures: one picture is one of each domain, seen once by both generators."""
+
+    translation: str
+    directions: tuple[str, str]  # names for people of A to B and of B to A
+    size: int = 64  # pixels of the square that the networks see
+    generator: str = "ResnetGenerator"
+    generator_arguments: dict[str, Any] = field(default_factory=dict)
+    discriminator_arguments: dict[str, Any] = field(default_factory=dict)
+    output: str = "picture"  # `change` where output minus input is enlarged and added to the photo
+    data_licence: str = "unknown"
+
+    batch: int = 8
+    learning_rate: float = 2e-4  # constant over the first half of the budget, then falls to zero
+    betas: tuple[float, float] = (0.5, 0.99)
+    ema_half_life: int = 5_000  # pictures after which an old weight counts half
+    pool: int = 50  # pictures in the history that the discriminators see
+
+    cycle: float = 10.0
+    identity: float = 5.0
+    identity_every: int = 1  # steps between identity losses, whose weight grows by as much
+    variation: float = 0.0  # total variation of the change: against speckles and blotches
+    # A classifier of the two domains, trained on the training split alone and then frozen, tells the generators whether
+    # the attribute has flipped: where data or time are short the discriminators alone learn that late.
+    attribute: float = 0.0
+    # Real pictures of the other domain are shown to a discriminator as fakes, so that it keeps watching the attribute
+    # when the translations already look real.
+    cross_domain: bool = False
+
+    flip: bool = True
+    turn: float = 6.0  # degrees; these three are what an unsteady alignment does
+    zoom: float = 0.06
+    shift: float = 0.04  # of the side
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def differences(self, other: dict[str, Any]) -> list[str]:
+        """Names of the fields that another run's `to_dict` has otherwise."""
+        mine = asdict(self)
+        return [f.name for f in fields(self) if _plain(mine[f.name]) != _plain(other.get(f.name))]
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+UTKFACE_LICENCE = "UTKFace: non-commercial research"
+
+PRESETS: dict[str, TrainConfig] = {
+    # Small enough for two cores: no layer works at full resolution, and only the change is painted.
+    "gender": TrainConfig(
+        translation="gender",
+        directions=("to_female", "to_male"),
+        size=64,
+        generator="MobileResnetGenerator",
+        generator_arguments={
+            "channels": 64,
+            "blocks": 6,
+            "downsamplings": 1,
+            "patch": 2,
+            "norm": "channel",
+            "upsampling": "resize",
+            "residual": True,
+        },
+        discriminator_arguments={"channels": 32, "layers": 3, "norm": "none", "spectral": True},
+        output="change",
+        data_licence=UTKFACE_LICENCE,
+        cycle=5.0,
+        identity=1.0,
+        identity_every=4,
+        variation=0.5,
+        attribute=0.5,
+        cross_domain=True,
+    ),
+    # The paper's own recipe at 128 pixels, for two folders of anything and a GPU.
+    "cyclegan": TrainConfig(
+        translation="custom",
+        directions=("a_to_b", "b_to_a"),
+        size=128,
+        generator_arguments={"channels": 64, "blocks": 6, "upsampling": "resize"},
+        discriminator_arguments={"channels": 64, "layers": 3},
+        batch=4,
+    ),
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """Raises CycleganError for a name that is none."""
+    if name not in PRESETS:
+        raise CycleganError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]

@@ -1,0 +1,64 @@
+"""One step of the generators and one of the discriminators, as in the CycleGAN paper."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_core import losses
+from cyclegan_core.image_pool import ImagePool
+from train.classifier import disturb
+from train.config import TrainConfig
+
+
+@dataclass
+class Networks:
+    """What is trained: two generators and two discriminators; and the frozen classifier that guides, if any."""
+
+    a_to_b: nn.Module
+    b_to_a: nn.Module
+    judge_a: nn.Module  # PatchGAN: real pictures of domain A against translated ones
+    judge_b: nn.Module
+    guide: nn.Module | None = None
+
+    def generators(self) -> dict[str, nn.Module]:
+        return {"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}
+
+    def discriminators(self) -> dict[str, nn.Module]:
+        return {"judge_a": self.judge_a, "judge_b": self.judge_b}
+
+
+def generator_step(
+    nets: Networks, real_a: Tensor, real_b: Tensor, config: TrainConfig, step: int
+) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
+    """Loss of both generators on float (B, 3, S, S) pictures, its parts for the log, and the fakes of A and of B."""
+    fake_b, fake_a = nets.a_to_b(real_a), nets.b_to_a(real_b)
+    again_a, again_b = nets.b_to_a(fake_b), nets.a_to_b(fake_a)
+    parts = {
+        "adversarial": losses.generator_loss(nets.judge_b(fake_b)) + losses.generator_loss(nets.judge_a(fake_a)),
+        "cycle": losses.cycle_consistency_loss(again_a, real_a) + losses.cycle_consistency_loss(again_b, real_b),
+    }
+    loss = parts["adversarial"] + config.cycle * parts["cycle"]
+    if config.identity and step % config.identity_every == 0:
+        parts["identity"] = losses.identity_loss(nets.a_to_b(real_b), real_b)
+        parts["identity"] = parts["identity"] + losses.identity_loss(nets.b_to_a(real_a), real_a)
+        loss = loss + config.identity * config.identity_every * parts["identity"]
+    if config.variation:
+        parts["variation"] = losses.total_variation(fake_b - real_a) + losses.total_variation(fake_a - real_b)
+        loss = loss + config.variation * parts["variation"]
+    if config.attribute and nets.guide is not None:
+        parts["attribute"] = losses.attribute_loss(nets.guide(disturb(fake_b)), belongs_to_b=True)
+        parts["attribute"] = parts["attribute"] + losses.attribute_loss(nets.guide(disturb(fake_a)), belongs_to_b=False)
+        loss = loss + config.attribute * parts["attribute"]
+    return loss, {name: part.detach() for name, part in parts.items()}, fake_a.detach(), fake_b.detach()
+
+
+def discriminator_step(
+    judge: nn.Module, real: Tensor, fake: Tensor, other_real: Tensor, pool: ImagePool, config: TrainConfig
+) -> Tensor:
+    """Loss of one discriminator; the fakes go through the history first."""
+    fake = pool.query(fake)
+    if config.cross_domain:
+        fake = torch.cat([fake, other_real])
+    scores = judge(torch.cat([real, fake]))  # one pass for all: faster, and there is no norm that would mix them
+    return losses.discriminator_loss(scores[: len(real)], scores[len(real) :])
