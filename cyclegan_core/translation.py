@@ -50,7 +50,7 @@ class Translation:
         """
         if (EMBEDDED / name / CONFIG_FILE).is_file() and "/" not in name and name not in (".", ".."):
             return cls.load(EMBEDDED / name, source=f"{name}, embedded")
-        if Path(name).is_dir():
+        if name and Path(name).is_dir():
             return cls.load(name)
         if name.count("/") == 1 and not name.startswith((".", "/", "~")):
             return cls._from_hub(name, revision)

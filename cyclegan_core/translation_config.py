@@ -98,7 +98,7 @@ class TranslationConfig:
             generator=_entry(generator, "name", str, "generator."),
             generator_arguments=_entry(generator, "arguments", dict, "generator."),
             crop=_crop(content),
-            output=output,  # type: ignore[arg-type]  # checked above
+            output=output,
             data_licence=_entry(content, "data_licence", str),
             training=_entry(content, "training", dict),
         )

@@ -11,18 +11,23 @@ from cyclegan_core.errors import CycleganError
 CHECKPOINT_FILE = "checkpoint.pt"
 
 
-def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Raises CycleganError when it cannot be written; the last good checkpoint then stays as it is."""
-    partial = folder / f".{CHECKPOINT_FILE}.{os.getpid()}"
+def write_atomically(path: Path, state: dict[str, Any]) -> None:
+    """Raises CycleganError when it cannot be written; what was there before then stays as it is."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         torch.save(state, partial)
-        os.replace(partial, folder / CHECKPOINT_FILE)
+        os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
         raise CycleganError(
-            f"the checkpoint cannot be written to {folder.name} ({error}); free some space, the last good one is kept"
+            f"{path.name} cannot be written to {path.parent.name} ({error}); free some space, the last good one is kept"
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Raises CycleganError when it cannot be written; the last good checkpoint then stays as it is."""
+    write_atomically(folder / CHECKPOINT_FILE, state)
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:

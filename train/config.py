@@ -27,7 +27,8 @@ class TrainConfig:
 
     cycle: float = 10.0
     identity: float = 5.0
-    identity_every: int = 1  # steps between identity losses, whose weight grows by as much
+    cycle_every: int = 1  # steps between cycle-consistency losses, whose weight grows by as much; they cost the most
+    identity_every: int = 1  # the same for identity losses
     variation: float = 0.0  # total variation of the change: against speckles and blotches
     # A classifier of the two domains, trained on the training split alone and then frozen, tells the generators whether
     # the attribute has flipped: where data or time are short the discriminators alone learn that late.
@@ -65,7 +66,7 @@ PRESETS: dict[str, TrainConfig] = {
         size=64,
         generator="MobileResnetGenerator",
         generator_arguments={
-            "channels": 64,
+            "channels": 48,
             "blocks": 6,
             "downsamplings": 1,
             "patch": 2,
@@ -73,14 +74,16 @@ PRESETS: dict[str, TrainConfig] = {
             "upsampling": "resize",
             "residual": True,
         },
-        discriminator_arguments={"channels": 32, "layers": 3, "norm": "none", "spectral": True},
+        discriminator_arguments={"channels": 24, "layers": 3, "norm": "none", "spectral": True},
         output="change",
         data_licence=UTKFACE_LICENCE,
-        cycle=5.0,
+        learning_rate=3e-4,
+        cycle=3.0,
+        cycle_every=2,
         identity=1.0,
         identity_every=4,
-        variation=0.5,
-        attribute=0.5,
+        variation=0.3,
+        attribute=2.0,
         cross_domain=True,
     ),
     # The paper's own recipe at 128 pixels, for two folders of anything and a GPU.

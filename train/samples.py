@@ -22,7 +22,7 @@ def show_translated(
 
     size: side that the generator sees. output: `change` or `picture`, as in a translation's config.
     """
-    shown = np.ascontiguousarray(pictures.cpu().numpy().transpose(0, 2, 3, 1))
+    shown = pictures.cpu().numpy().transpose(0, 2, 3, 1).copy(order="C")
     alignment = Alignment(np.eye(2, 3), shown.shape[1])
     device = next(generator.parameters()).device
     for start in range(0, len(shown), batch):

@@ -33,12 +33,12 @@ def generator_step(
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
     """Loss of both generators on float (B, 3, S, S) pictures, its parts for the log, and the fakes of A and of B."""
     fake_b, fake_a = nets.a_to_b(real_a), nets.b_to_a(real_b)
-    again_a, again_b = nets.b_to_a(fake_b), nets.a_to_b(fake_a)
-    parts = {
-        "adversarial": losses.generator_loss(nets.judge_b(fake_b)) + losses.generator_loss(nets.judge_a(fake_a)),
-        "cycle": losses.cycle_consistency_loss(again_a, real_a) + losses.cycle_consistency_loss(again_b, real_b),
-    }
-    loss = parts["adversarial"] + config.cycle * parts["cycle"]
+    parts = {"adversarial": losses.generator_loss(nets.judge_b(fake_b)) + losses.generator_loss(nets.judge_a(fake_a))}
+    loss = parts["adversarial"]
+    if step % config.cycle_every == 0:
+        parts["cycle"] = losses.cycle_consistency_loss(nets.b_to_a(fake_b), real_a)
+        parts["cycle"] = parts["cycle"] + losses.cycle_consistency_loss(nets.a_to_b(fake_a), real_b)
+        loss = loss + config.cycle * config.cycle_every * parts["cycle"]
     if config.identity and step % config.identity_every == 0:
         parts["identity"] = losses.identity_loss(nets.a_to_b(real_b), real_b)
         parts["identity"] = parts["identity"] + losses.identity_loss(nets.b_to_a(real_a), real_a)

@@ -1,5 +1,7 @@
 """Putting a translated crop back into its picture, without a seam and without touching what lies around it."""
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +44,13 @@ def paste(picture: NDArray[np.uint8], alignment: Alignment, crop: NDArray[np.flo
     mask = feathered_mask(crop.shape[0])[..., None] * np.float32(strength)
     # Premultiplied, so that what lies outside the crop never bleeds into the edge.
     for strip, warped in _warped_strips(picture, alignment, np.concatenate([crop * mask, mask], axis=2)):
-        alpha = warped[..., 3:].clip(0, 1)
+        alpha = warped[..., 3:]
         np.copyto(strip, np.rint(strip * (1 - alpha) + warped[..., :3]).clip(0, 255).astype(np.uint8))
 
 
-def _warped_strips(picture: NDArray[np.uint8], alignment: Alignment, image: NDArray[np.float32]):
+def _warped_strips(
+    picture: NDArray[np.uint8], alignment: Alignment, image: NDArray[np.float32]
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
     """Views of the picture under the crop, strip by strip, each with the crop-sized image warped onto it."""
     roi = alignment.footprint(*picture.shape[:2])
     if roi is None:

@@ -1,7 +1,6 @@
 """Finding the faces of a picture, upright or turned by a quarter, with the best detector at hand."""
 
 import math
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -42,8 +41,9 @@ def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
     """
     faces = detector.detect(picture)
     if not any(_certain(face) for face in faces):
-        turned = [_detect_turned(detector, picture, quarters) for quarters in (1, 3, 2)]
-        faces = max([faces, *turned], key=_evidence)  # the first of equals: upright
+        views = {0: faces, **{q: detector.detect(np.ascontiguousarray(np.rot90(picture, q))) for q in (1, 3, 2)}}
+        best = max(views, key=lambda quarters: _evidence(views[quarters]))  # the first of equals: upright
+        faces = [_turn_back(face, *picture.shape[:2], best) for face in views[best]]
     kept = [face for face in faces if _fit(face)[0] < LARGEST_ERROR]
     return sorted(kept, key=lambda face: face.box[0])
 
@@ -60,37 +60,26 @@ def _certain(face: Face) -> bool:
 
 
 def _evidence(faces: list[Face]) -> float:
-    """How much a set of faces looks like the upright truth: score, weighed by fit and by standing upright."""
+    """How much faces look like the upright truth: score and size, weighed by fit and by standing upright."""
 
     def weight(face: Face) -> float:
         error, roll = _fit(face)
-        return face.score * math.exp(-((error / CERTAIN_ERROR) ** 2)) * max(math.cos(math.radians(roll)), 0)
+        upright = max(math.cos(math.radians(roll)), 0)
+        return face.score * face.width * math.exp(-((error / CERTAIN_ERROR) ** 2)) * upright
 
     return sum(map(weight, faces))
 
 
-def _detect_turned(detector: Detector, picture: NDArray[np.uint8], quarters: int) -> list[Face]:
-    """Faces found in the picture turned anticlockwise by quarters, in the coordinates of the unturned picture."""
-    height, width = picture.shape[:2]
-    back = _turn_back(height, width, quarters)
-    faces = []
-    for face in detector.detect(np.ascontiguousarray(np.rot90(picture, quarters))):
-        x0, y0, x1, y1 = face.box
-        corners = back(np.array([(x0, y0), (x1, y1)]))
-        (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
-        faces.append(Face((left, top, right, bottom), face.score, back(face.landmarks).astype(np.float32)))
-    return faces
-
-
-def _turn_back(height: int, width: int, quarters: int) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
-    """Takes points (N, 2) of `np.rot90(picture, quarters)` to points of the picture of the given size."""
+def _turn_back(face: Face, height: int, width: int, quarters: int) -> Face:
+    """A face of `np.rot90(picture, quarters)` in the coordinates of the picture, whose size is given."""
 
     def back(points: NDArray[np.floating]) -> NDArray[np.floating]:
-        x, y = points[:, 0], points[:, 1]
-        if quarters == 1:
-            return np.stack([width - 1 - y, x], axis=1)
-        if quarters == 2:
-            return np.stack([width - 1 - x, height - 1 - y], axis=1)
-        return np.stack([y, height - 1 - x], axis=1)
+        for _ in range(quarters % 4):
+            # One quarter clockwise, undoing one of np.rot90; the sides of the view swap with every quarter.
+            points = np.stack([-points[:, 1], points[:, 0]], axis=1)
+        shift = {0: (0, 0), 1: (width - 1, 0), 2: (width - 1, height - 1), 3: (0, height - 1)}[quarters % 4]
+        return points + np.array(shift)
 
-    return back
+    corners = back(np.array(face.box, np.float64).reshape(2, 2))
+    (left, top), (right, bottom) = corners.min(0).tolist(), corners.max(0).tolist()
+    return Face((left, top, right, bottom), face.score, back(face.landmarks).astype(np.float32))

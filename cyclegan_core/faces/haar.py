@@ -27,7 +27,7 @@ class HaarDetector:
     name = "Haar cascades"
 
     def __init__(self) -> None:
-        folder = cv2.data.haarcascades  # type: ignore[attr-defined]  # cv2's stubs leave the data package out
+        folder = cv2.data.haarcascades  # type: ignore[attr-defined, unused-ignore]  # a package that cv2 fills in itself
         self._face = cv2.CascadeClassifier(folder + "haarcascade_frontalface_default.xml")
         self._eyes = [
             cv2.CascadeClassifier(folder + "haarcascade_eye.xml"),

@@ -23,8 +23,9 @@ class ResnetGenerator(nn.Module):
     channels: width of the first layer (64 in the paper).
     blocks: residual blocks; 6 for 128 pixels and 9 for 256 in the paper.
     downsamplings: times that height and width are halved, and the channels doubled, before the blocks.
-    patch: side of the square of pixels that is folded into channels before the first layer and unfolded after the last
-        (pixel unshuffle and shuffle, Shi et al. 2016). With 2, no layer works at full resolution, where most time goes.
+    patch: side of the square of pixels that is folded into channels before the first layer (pixel unshuffle, Shi et
+        al. 2016). With 2, only the last layers, with a quarter of the channels, work at full resolution, where most of
+        the time goes.
     norm, upsampling: see `layers`.
     residual: predict the change and add it to the input. The network then starts near the identity and has
         only the difference to paint, which a caller may enlarge and add to a bigger picture.
@@ -62,10 +63,13 @@ class ResnetGenerator(nn.Module):
         layers += (ResidualBlock(widths[-1], norm=norm, separable=self.separable) for _ in range(blocks))
         for wide, narrow in pairwise(reversed(widths)):
             layers += upsampling_block(wide, narrow, kind=upsampling, norm=norm, separable=self.separable)
-        layers.append(nn.Conv2d(channels, 3 * patch**2, 7, 1, 3, padding_mode="reflect"))
         if patch > 1:
-            layers.append(nn.PixelShuffle(patch))
-        self.net = nn.Sequential(*layers)
+            # Few channels at full resolution; a pixel shuffle would cost as little, but prints its grid on the picture.
+            narrow = max(channels // patch**2, 8)
+            layers += conv_block(channels, narrow, kernel=1, norm=norm)
+            layers += upsampling_block(narrow, narrow, kind=upsampling, norm=norm, factor=patch)
+            channels = narrow
+        self.net = nn.Sequential(*layers, nn.Conv2d(channels, 3, 7, 1, 3, padding_mode="reflect"))
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:

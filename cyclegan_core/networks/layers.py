@@ -52,22 +52,22 @@ def conv_block(in_channels: int, out_channels: int, *, kernel: int, norm: Norm, 
 
 
 def upsampling_block(
-    in_channels: int, out_channels: int, *, kind: Upsampling, norm: Norm, separable: bool = False
+    in_channels: int, out_channels: int, *, kind: Upsampling, norm: Norm, separable: bool = False, factor: int = 2
 ) -> list[nn.Module]:
-    """Twice the height and width, then normalisation and ReLU.
+    """`factor` times the height and width, then normalisation and ReLU.
 
     `transposed` is the paper's layer; `resize` (nearest neighbour, then convolution) leaves no checkerboard
     (Odena et al. 2016, "Deconvolution and checkerboard artifacts") and can be separable.
     """
     bias = norm != "batch"
     if kind == "resize":
-        grow: list[nn.Module] = [nn.Upsample(scale_factor=2, mode="nearest")]
+        grow: list[nn.Module] = [nn.Upsample(scale_factor=factor, mode="nearest")]
         if separable:
             grow += separable_conv(in_channels, out_channels, norm=norm)
         else:
             grow.append(nn.Conv2d(in_channels, out_channels, 3, 1, 1, padding_mode="reflect", bias=bias))
     elif kind == "transposed":
-        grow = [nn.ConvTranspose2d(in_channels, out_channels, 3, 2, 1, output_padding=1, bias=bias)]
+        grow = [nn.ConvTranspose2d(in_channels, out_channels, 3, factor, 1, output_padding=factor - 1, bias=bias)]
     else:
         raise ValueError(f"upsampling must be resize or transposed, not {kind!r}")
     return [*grow, normalisation(norm)(out_channels), nn.ReLU(inplace=True)]

@@ -1,0 +1,127 @@
+"""Finding faces in photographs: upright, turned, cut, small and many, with both detectors."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cyclegan_core import images
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
+from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from cyclegan_core.faces.haar import HaarDetector
+from cyclegan_core.faces.retinaface import WEIGHTS_VARIABLE, RetinaFaceDetector, weights_path
+
+ROOT = Path(__file__).parents[1]
+SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"
+
+
+@pytest.fixture(scope="module", params=["retinaface", "haar"])
+def detector(request: pytest.FixtureRequest) -> Detector:
+    if request.param == "haar":
+        return HaarDetector()
+    return _retinaface()
+
+
+@pytest.fixture(scope="module")
+def retinaface() -> Detector:
+    return _retinaface()
+
+
+def _retinaface() -> Detector:
+    if not SHARED_WEIGHTS.is_file():
+        pytest.skip("needs facexlib's detector weights, which are not on this machine")
+    return RetinaFaceDetector(SHARED_WEIGHTS)
+
+
+
+
+def test_one_face_with_its_eyes(detector: Detector, face_picture: Path) -> None:
+    faces = find_faces(detector, images.load(face_picture))
+    assert len(faces) == 1
+    assert np.abs(faces[0].landmarks[:2] - [(440, 213), (546, 210)]).max() < 16
+
+
+def test_two_faces_from_left_to_right(detector: Detector, two_faces_picture: Path) -> None:
+    faces = find_faces(detector, images.load(two_faces_picture))
+    lefts = [face.box[0] for face in faces if face.width > 120 and face.box[1] < 700]
+    assert len(lefts) == 2
+    assert lefts == sorted(lefts)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_photograph(detector: Detector, face_picture: Path, quarters: int) -> None:
+    picture = images.load(face_picture)
+    upright = find_faces(detector, picture)[0].landmarks
+    turned = find_faces(detector, np.ascontiguousarray(np.rot90(picture, quarters)))
+    assert len(turned) == 1
+    matrix, error = fit_similarity(turned[0].landmarks, upright)
+    angle = np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))
+    assert error < 12
+    assert np.cos(np.radians(angle - 90 * quarters)) > 0.99
+
+
+@pytest.mark.parametrize("width", [30, 60])
+def test_a_small_face(retinaface: Detector, face_picture: Path, width: int) -> None:
+    picture = images.load(face_picture)
+    small = cv2.resize(picture, None, fx=width / 232, fy=width / 232, interpolation=cv2.INTER_AREA)
+    canvas = np.full((720, 1280, 3), 128, np.uint8)
+    canvas[200 : 200 + small.shape[0], 600 : 600 + small.shape[1]] = small
+    faces = find_faces(retinaface, canvas)
+    assert len(faces) == 1
+    assert faces[0].width == pytest.approx(width, rel=0.25)
+
+
+def test_a_cut_face(retinaface: Detector, face_picture: Path) -> None:
+    picture = images.load(face_picture)[:, 430:]
+    assert len(find_faces(retinaface, picture)) == 1
+
+
+@pytest.mark.parametrize("picture", [np.zeros((16, 16, 3), np.uint8), np.full((40, 3000, 3), 200, np.uint8)])
+def test_pictures_without_a_face(detector: Detector, picture: np.ndarray) -> None:
+    assert find_faces(detector, picture) == []
+
+
+def test_noise_is_no_face(detector: Detector) -> None:
+    assert find_faces(detector, np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)) == []
+
+
+def test_landmarks_of_faces_fit_the_template(detector: Detector, face_picture: Path) -> None:
+    face = find_faces(detector, images.load(face_picture))[0]
+    assert fit_similarity(face.landmarks, np.array(TIGHT_TEMPLATE))[1] < 0.05
+
+
+def test_weights_of_another_origin_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "w.pth").write_bytes(b"not the weights")
+    with pytest.raises(CycleganError, match="damaged or not facexlib's file"):
+        RetinaFaceDetector(tmp_path / "w.pth")
+
+
+def test_a_variable_that_names_no_file_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WEIGHTS_VARIABLE, "/nosuch.pth")
+    with pytest.raises(CycleganError, match="names a file that is not there"):
+        find_detector()
+
+
+def test_without_weights_the_haar_cascades_are_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("cyclegan_core.faces.retinaface._facexlib_folder", lambda: tmp_path)
+    assert weights_path() is None
+    assert find_detector().name == "Haar cascades"
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_torchvision_can_be_imported_beside_any_torch(twice: bool) -> None:
+    code = "from cyclegan_core.faces.torchvision_nms import import_torchvision as go\n" + "go()\n" * (1 + twice)
+    code += "import torchvision.models._utils\nimport facexlib.detection.retinaface\nprint(torchvision.__version__)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("0.28.0")
