@@ -31,9 +31,20 @@ def total_variation(change: Tensor) -> Tensor:
     return rows + (change[..., 1:] - change[..., :-1]).abs().mean()
 
 
-def attribute_loss(logits: Tensor, belongs_to_b: bool) -> Tensor:
+def chroma_variation(change: Tensor) -> Tensor:
+    """Total variation of the colour differences R - G and B - G of (B, 3, H, W).
+
+    Faces of two kinds differ in light and shade more than in hue: coloured speckles and fringes cost, a new shadow or
+    a brow does not.
+    """
+    return total_variation(change[:, [0, 2]] - change[:, [1]])
+
+
+def attribute_loss(logits: Tensor, belongs_to_b: bool, certainty: float = 0.9) -> Tensor:
     """Cross-entropy of a domain classifier's logits (B,) against the domain that the pictures should belong to.
 
+    certainty: the probability to aim at; less than 1, so that there is nothing to gain by a caricature.
     Source: the attribute classification loss of AttGAN (He et al. 2019), here with a classifier that stays fixed.
     """
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(belongs_to_b)))
+    target = certainty if belongs_to_b else 1 - certainty
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

@@ -34,6 +34,21 @@ def test_total_variation_is_blind_to_even_changes_and_sees_speckles() -> None:
     assert float(losses.total_variation(speckled)) == pytest.approx(2 * 2 * 0.7 / (3 * 7 * 8))
 
 
+def test_chroma_variation_sees_coloured_steps_only() -> None:
+    grey = torch.zeros(1, 3, 8, 8)
+    grey[..., 4:] = 0.5
+    coloured = torch.zeros(1, 3, 8, 8)
+    coloured[:, 0, :, 4:] = 0.5
+    assert losses.chroma_variation(grey) == 0
+    # R - G has one step of 0.5 in each of 8 rows; the mean is over 2 differences, 8 rows and 7 steps.
+    assert float(losses.chroma_variation(coloured)) == pytest.approx(8 * 0.5 / (2 * 8 * 7))
+
+
+def test_attribute_loss_aims_at_its_certainty_and_no_further() -> None:
+    at = [float(losses.attribute_loss(torch.tensor([math.log(p / (1 - p))]), True)) for p in (0.8, 0.9, 0.99)]
+    assert at[1] == min(at)
+
+
 def test_attribute_loss_is_cross_entropy() -> None:
     assert float(losses.attribute_loss(torch.zeros(3), belongs_to_b=True)) == pytest.approx(math.log(2))
     assert losses.attribute_loss(torch.full((3,), 9.0), True) < losses.attribute_loss(torch.full((3,), 9.0), False)

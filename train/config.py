@@ -21,6 +21,7 @@ class TrainConfig:
 
     batch: int = 8
     learning_rate: float = 2e-4  # constant over the first half of the budget, then falls to zero
+    discriminator_pace: float = 1.0  # their learning rate as a multiple (two time scales: Heusel et al. 2017)
     betas: tuple[float, float] = (0.5, 0.99)
     ema_half_life: int = 5_000  # pictures after which an old weight counts half
     pool: int = 50  # pictures in the history that the discriminators see
@@ -30,6 +31,7 @@ class TrainConfig:
     cycle_every: int = 1  # steps between cycle-consistency losses, whose weight grows by as much; they cost the most
     identity_every: int = 1  # the same for identity losses
     variation: float = 0.0  # total variation of the change: against speckles and blotches
+    chroma_variation: float = 0.0  # the same of its colour differences: against coloured ones
     # A classifier of the two domains, trained on the training split alone and then frozen, tells the generators whether
     # the attribute has flipped: where data or time are short the discriminators alone learn that late.
     attribute: float = 0.0
@@ -78,12 +80,14 @@ PRESETS: dict[str, TrainConfig] = {
         output="change",
         data_licence=UTKFACE_LICENCE,
         learning_rate=3e-4,
+        discriminator_pace=2.0,
         cycle=3.0,
         cycle_every=2,
         identity=1.0,
         identity_every=4,
         variation=0.3,
-        attribute=2.0,
+        chroma_variation=1.0,
+        attribute=0.5,
         cross_domain=True,
     ),
     # The paper's own recipe at 128 pixels, for two folders of anything and a GPU.

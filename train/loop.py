@@ -142,9 +142,9 @@ def train(
     totals: dict[str, Tensor] = {}
     counted: dict[str, int] = {}
     while progress() < 1 and not stop_asked():
-        for optimiser in optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * min(1.0, 2 - 2 * progress())
+        for side, pace in (("generators", 1.0), ("discriminators", config.discriminator_pace)):
+            for group in optimisers[side].param_groups:
+                group["lr"] = config.learning_rate * pace * min(1.0, 2 - 2 * progress())
         real_a = _batch(a, samplers["a"], config)
         real_b = _batch(b, samplers["b"], config)
 

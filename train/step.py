@@ -46,6 +46,9 @@ def generator_step(
     if config.variation:
         parts["variation"] = losses.total_variation(fake_b - real_a) + losses.total_variation(fake_a - real_b)
         loss = loss + config.variation * parts["variation"]
+    if config.chroma_variation:
+        parts["chroma"] = losses.chroma_variation(fake_b - real_a) + losses.chroma_variation(fake_a - real_b)
+        loss = loss + config.chroma_variation * parts["chroma"]
     if config.attribute and nets.guide is not None:
         parts["attribute"] = losses.attribute_loss(nets.guide(disturb(fake_b)), belongs_to_b=True)
         parts["attribute"] = parts["attribute"] + losses.attribute_loss(nets.guide(disturb(fake_a)), belongs_to_b=False)
