@@ -6,7 +6,7 @@ ARGS ?=
 export HF_HUB_DISABLE_TELEMETRY := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint detector clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
@@ -28,6 +28,10 @@ lint:  ## check style (ruff) and types (mypy) only
 	@.venv/bin/python -m ruff check .
 	@echo "Checking types (mypy, up to a minute the first time) ..."
 	@.venv/bin/python -m mypy
+
+detector:  ## fetch the weights of the better face detector (make demo has tried once)
+	@bash scripts/setup.sh demo
+	@.venv/bin/python -m cyclegan_core.faces.detector_weights
 
 clean:  ## remove .venv and the caches of the tools; data, runs and weights stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

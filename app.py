@@ -36,6 +36,8 @@ PURPOSE = "See the people in a photo as another gender. Only the faces change; t
 PRIVACY = (
     "Your photo is processed on this server and sent nowhere else. It and the result are deleted within ten minutes."
 )
+# gradio gives the pictures to choose from no names, which a screen reader needs.
+NAME_EXAMPLES = "() => document.querySelectorAll('#examples button').forEach((b, i) => b.ariaLabel = `Example ${i+1}`)"
 NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
 KEPT_SECONDS = 9 * 60
 SHOWN_SIDE = 1600  # longest side, in pixels, of the pictures on the page; the download has the photo's own size
@@ -78,7 +80,7 @@ class PhotoInput(gr.Image):
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
     def example_payload(self) -> Any:  # for the page on the API
-        return {"path": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+        return {"path": "photo.jpg", "url": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
 
 
 @contextmanager
@@ -108,7 +110,7 @@ class Actions:
         self._ready = ready
         self._folder = folder
 
-    def translate(self, photo: Photo | None, direction: str, strength: float, last: Generated | None) -> Any:
+    def show(self, photo: Photo | None, direction: str, strength: float, last: Generated | None) -> Any:
         """For the page: before and after, the status, the faces, the download, and what the generator made."""
         with told():
             if photo is None:
@@ -127,11 +129,11 @@ class Actions:
             button = gr.DownloadButton(value=download, visible=download is not None)
             return before_and_after, status(last), self._strip(result.faces), button, last
 
-    def translate_again(self, photo: Photo | None, direction: str, strength: float, last: Generated | None) -> Any:
-        """As `translate`, once something has been translated."""
-        return self.translate(photo, direction, strength, last) if last else (gr.skip(),) * 5
+    def show_again(self, photo: Photo | None, direction: str, strength: float, last: Generated | None) -> Any:
+        """As `show`, once something has been translated."""
+        return self.show(photo, direction, strength, last) if last else (gr.skip(),) * 5
 
-    def endpoint(self, image: Photo | None, direction: str, strength: float) -> tuple[str, dict[str, Any]]:
+    def translate(self, image: Photo | None, direction: str, strength: float) -> tuple[str, dict[str, Any]]:
         """Translates every face of a picture.
 
         Args:
@@ -160,7 +162,7 @@ class Actions:
             config = translator.config
             lines = [
                 f"**Faces** are found by {translator.detector.name}.",
-                f"**They are translated** by a CycleGAN, run by {translator.engine_name}. Weights: {translator.source}.",
+                f"**They are translated** by a CycleGAN ({translator.source}), run by {translator.engine_name}.",
             ]
             if {"pictures", "minutes", "device"} <= config.training.keys():
                 lines.append(
@@ -218,7 +220,7 @@ def build_page(actions: Actions, offer: catalog.Entry) -> gr.Blocks:
         add_upload(actions, offer)
         with gr.Accordion("About", open=False):
             about = gr.Markdown()
-        page.load(actions.about, None, about, queue=False, api_visibility="private")
+        page.load(actions.about, None, about, js=NAME_EXAMPLES, queue=False, api_visibility="private")
         page.unload(forget)
         page.queue(max_size=32, api_open=False)
     return page
@@ -237,10 +239,10 @@ def add_upload(actions: Actions, offer: catalog.Entry) -> None:
             button = gr.Button("Translate", variant="primary")
             pictures = sorted((ROOT / "examples").glob("*.jpg"))
             gr.set_static_paths(pictures)
-            examples = gr.Examples(
-                [[str(path)] for path in pictures], photo, label="Or try one of these", cache_examples=False,
-                api_visibility="private", visible=bool(pictures),
-            ) if pictures else None
+            examples = pictures and gr.Examples(
+                list(map(str, pictures)), photo, label="Or try one of these", cache_examples=False, elem_id="examples",
+                api_visibility="private",
+            )
         with gr.Column(scale=7, min_width=300):
             before_and_after = gr.ImageSlider(
                 label="Before and after", interactive=False, buttons=["fullscreen"], max_height=560, elem_id="result"
@@ -254,14 +256,14 @@ def add_upload(actions: Actions, offer: catalog.Entry) -> None:
     outputs: list[Any] = [before_and_after, said, strip, download, last]
     taking_turns: dict[str, Any] = {"concurrency_id": "translator", "concurrency_limit": 2}
     translating: dict[str, Any] = {
-        "fn": actions.translate, "inputs": inputs, "outputs": outputs, "api_visibility": "private",
+        "fn": actions.show, "inputs": inputs, "outputs": outputs, "api_visibility": "private",
         "show_progress_on": before_and_after, "scroll_to_output": True, **taking_turns,
     }
     button.click(**translating)
     if examples:
         examples.load_input_event.then(**translating)
     gr.on(
-        [direction.input, strength.input], actions.translate_again, inputs, outputs, api_visibility="private",
+        [direction.input, strength.input], actions.show_again, inputs, outputs, api_visibility="private",
         trigger_mode="always_last", show_progress="hidden", **taking_turns,
     )
     gr.on(
@@ -270,7 +272,7 @@ def add_upload(actions: Actions, offer: catalog.Entry) -> None:
     )
     with gr.Column(visible=False):
         gr.Button().click(
-            actions.endpoint, [photo, direction, strength], [gr.Image(label="picture"), gr.JSON(label="faces")],
+            actions.translate, [photo, direction, strength], [gr.Image(label="picture"), gr.JSON(label="faces")],
             api_name="translate", **taking_turns,
         )
 
@@ -299,7 +301,7 @@ def load_translator(offer: catalog.Entry) -> "FaceTranslator":
 
 
 def sweep(folder: Path, age: float) -> None:
-    """Deletes files older than `age` seconds, and empty folders: gradio's `delete_cache` misses aborted uploads."""
+    """Deletes files older than `age` seconds, and empty folders. gradio's `delete_cache` misses aborted uploads."""
     oldest = time.time() - age
     for path in sorted(folder.rglob("*"), reverse=True):
         with suppress(OSError):
@@ -335,7 +337,8 @@ def main() -> int:
         except CycleganError as error:
             print(error, file=sys.stderr)
         except OSError as error:
-            print(f"Port {port} of {host} cannot be had ({error.strerror}): choose another with GRADIO_SERVER_PORT.", file=sys.stderr)
+            reason = error.strerror or error
+            print(f"{host}:{port} cannot be had ({reason}): set GRADIO_SERVER_PORT to another port.", file=sys.stderr)
     return 1
 
 

@@ -295,16 +295,17 @@ def _version(package: str) -> str | None:
 
 
 def _describe_detector() -> dict[str, Any]:
+    from cyclegan_core.faces import detector_weights
     from cyclegan_core.faces.detection import find_detector
     from cyclegan_core.faces.haar import HaarDetector
-    from cyclegan_core.faces.retinaface import WEIGHTS_FILE, WEIGHTS_VARIABLE
 
     try:
         detector = find_detector()
     except CycleganError as error:
         return {"name": None, "hint": None, "problem": str(error)}
-    place = f"put facexlib's {WEIGHTS_FILE} into ~/.cache/cyclegan, or name the file in {WEIGHTS_VARIABLE}"
-    hint = f"RetinaFace finds more faces: {place}" if isinstance(detector, HaarDetector) else None
+    get = "python -m cyclegan_core.faces.detector_weights"
+    hint = f"RetinaFace finds more faces: get its weights by {get}, or name the file in {detector_weights.VARIABLE}"
+    hint = hint if isinstance(detector, HaarDetector) else None
     return {"name": detector.name, "hint": hint, "problem": None}
 
 

@@ -145,6 +145,16 @@ get_chromium() {
         fail "The tests of the page need Chromium: run 'sudo apt-get install chromium', then this again."
 }
 
+# The better face detector has weights of its own. The page works without them, so a lost network is no failure here.
+get_detector_weights() {
+    [ ! -e .venv/detector-asked ] || return 0
+    say "Fetching the weights of the RetinaFace detector (1.8 MB, once) ..."
+    if ! "$venv_python" -m cyclegan_core.faces.detector_weights >"$log" 2>&1; then
+        say "  not to be had now: OpenCV's Haar cascades will find the faces. To try again: make detector"
+    fi
+    touch .venv/detector-asked
+}
+
 case ${1:-} in
     demo | lint | test) ;;
     *) fail "Say what to set up: demo, lint or test." ;;
@@ -162,5 +172,6 @@ fi
 
 make_venv
 install requirements.txt "torch, gradio and the rest" "3 to 10 minutes, once; up to 3 GB to download"
+[ "$1" != demo ] || get_detector_weights
 [ "$1" = demo ] || install requirements-dev.txt "the tools for the tests" "about 20 seconds, once"
 [ "$1" != test ] || get_chromium

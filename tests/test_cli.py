@@ -18,7 +18,7 @@ import pytest
 from cyclegan_core import catalog, engines, images, translation
 from cyclegan_core.cli import main
 from cyclegan_core.errors import PictureError
-from cyclegan_core.faces.retinaface import WEIGHTS_VARIABLE
+from cyclegan_core.faces import detector_weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -408,7 +408,7 @@ def info(
     (embedded / "tiny").symlink_to(tiny_translation)
     monkeypatch.setattr(translation, "EMBEDDED", embedded)
     monkeypatch.setattr("cyclegan_core.cli.CATALOG", (catalog.Entry("tiny", "Tiny", {"to_female": "", "to_male": ""}),))
-    monkeypatch.setattr("cyclegan_core.faces.detection.weights_path", lambda: None)
+    monkeypatch.setattr(detector_weights, "find", lambda: None)
 
     def call(*arguments: str) -> tuple[int, str, str]:
         code = main(["info", *arguments])
@@ -432,8 +432,8 @@ def test_info(info: Run, tiny_translation: Path) -> None:
         "  trained: 1,234,567 pictures in 42.5 minutes",
     ):
         assert line in said.splitlines()
-    assert "detection_mobilenet0.25_Final.pth" in said
-    assert WEIGHTS_VARIABLE in said
+    assert "cyclegan_core.faces.detector_weights" in said
+    assert detector_weights.VARIABLE in said
 
 
 def test_info_as_json(info: Run) -> None:
@@ -491,12 +491,12 @@ def test_info_of_a_hub_translation_does_not_download(info: Run, monkeypatch: pyt
 
 def test_info_says_what_is_wrong_with_the_detector(info: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.undo()
-    monkeypatch.setenv(WEIGHTS_VARIABLE, str(tmp_path / "no-such.pth"))
+    monkeypatch.setenv(detector_weights.VARIABLE, str(tmp_path / "no-such.pth"))
 
     code, said, _ = info()
 
     assert code == 1
-    assert f"  problem: {WEIGHTS_VARIABLE} names a file that is not there" in said
+    assert f"  problem: {detector_weights.VARIABLE} names a file that is not there" in said
 
 
 # ---- as a process

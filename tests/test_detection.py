@@ -1,8 +1,13 @@
 """Finding faces in photographs: upright, turned, cut, small and many, with both detectors."""
 
+import functools
+import http.server
 import os
+import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,10 +16,11 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from cyclegan_core.faces.haar import HaarDetector
-from cyclegan_core.faces.retinaface import WEIGHTS_VARIABLE, RetinaFaceDetector, weights_path
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
 
 ROOT = Path(__file__).parents[1]
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"
@@ -102,16 +108,16 @@ def test_weights_of_another_origin_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_names_no_file_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(WEIGHTS_VARIABLE, "/nosuch.pth")
+    monkeypatch.setenv(detector_weights.VARIABLE, "/nosuch.pth")
     with pytest.raises(CycleganError, match="names a file that is not there"):
         find_detector()
 
 
 def test_without_weights_the_haar_cascades_are_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(WEIGHTS_VARIABLE, raising=False)
+    monkeypatch.delenv(detector_weights.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr("cyclegan_core.faces.retinaface._facexlib_folder", lambda: tmp_path)
-    assert weights_path() is None
+    monkeypatch.setattr(detector_weights, "facexlib_path", list)
+    assert detector_weights.find() is None
     assert find_detector().name == "Haar cascades"
 
 
@@ -125,3 +131,57 @@ def test_torchvision_can_be_imported_beside_any_torch(twice: bool) -> None:
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("0.28.0")
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Path]]:
+    """Address of a server for the files of a folder, and that folder; the cache is another, empty one."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/w.pth", folder
+    server.shutdown()
+    server.server_close()
+
+
+def test_weights_are_fetched_once_and_found_then(
+    served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not SHARED_WEIGHTS.is_file():
+        pytest.skip("needs facexlib's detector weights, which are not on this machine")
+    monkeypatch.delenv(detector_weights.VARIABLE, raising=False)
+    address, folder = served
+    shutil.copy(SHARED_WEIGHTS, folder / "w.pth")
+    assert SHARED_WEIGHTS.stat().st_size == detector_weights.SIZE
+    fetched = detector_weights.fetch(address)
+    assert detector_weights.find() == fetched == detector_weights.cache_path()
+    (folder / "w.pth").unlink()
+    assert detector_weights.fetch(address) == fetched
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"<html>", "not facexlib's file"), (b"x" * 3_000_000, "not facexlib's file"), (None, "could not be downloaded")],
+)
+def test_what_is_not_the_weights_is_not_kept(served: tuple[str, Path], content: bytes | None, says: str) -> None:
+    address, folder = served
+    if content is not None:
+        (folder / "w.pth").write_bytes(content)
+    with pytest.raises(CycleganError, match=says):
+        detector_weights.fetch(address)
+    assert list(detector_weights.cache_path().parent.iterdir()) == []
+
+
+def test_tilted_heads_are_found_by_the_cascades(face_picture: Path) -> None:
+    picture = images.load(face_picture)
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 3), 28, 1.0)
+    tilted = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    detector = HaarDetector()
+    upright, found = detector.detect(picture), detector.detect(tilted)
+    assert len(found) == 1
+    expected = upright[0].landmarks @ turn[:, :2].T + turn[:, 2]
+    assert np.abs(found[0].landmarks - expected).max() < 25

@@ -80,7 +80,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--translation", required=True, help="embedded name, folder or Hub repository")
     parser.add_argument("--data", type=Path, required=True, help="crops with testA and testB")
     parser.add_argument("--judge", type=Path, required=True, help="crops of another set with trainA, trainB and tests")
-    parser.add_argument("--judge-pictures", type=int, default=80_000, help="that the judge is trained on (80000)")
+    parser.add_argument("--judge-pictures", type=int, default=50_000, help="that the judge is trained on (50000)")
     parser.add_argument("--output", type=Path, required=True, help="gets metrics.json, the sheet and the judge")
     parser.add_argument("--seed", type=int, default=1000)
     return parser.parse_args(arguments)

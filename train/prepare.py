@@ -70,21 +70,24 @@ def prepare(pictures: Iterable[Labelled], output: Path, *, size: int, test: floa
         if item.domain is None:
             counts[f"dropped: {item.reason}"] += 1
             continue
+        try:
+            digest = hashlib.sha256(item.path.read_bytes()).hexdigest()
+        except OSError as error:
+            tqdm.write(f"{item.path.name} cannot be read: {error.strerror}", file=sys.stderr)
+            counts["dropped: unreadable"] += 1
+            continue
+        if digest in seen:  # the same photo on both sides of the split would leak
+            counts["dropped: duplicate"] += 1
+            continue
+        seen.add(digest)
         split = "test" if in_test_split(item.path.name, test, seed) else "train"
         target = output / f"{split}{item.domain}" / f"{item.path.stem}.png"
         if not target.exists():
             try:
-                picture = images.load(item.path)
+                crop, reason = cut(images.load(item.path), detector, size)
             except PictureError as error:
                 tqdm.write(str(error), file=sys.stderr)
-                counts["dropped: unreadable"] += 1
-                continue
-            digest = hashlib.sha256(picture.tobytes()).hexdigest()
-            if digest in seen:  # the same photo on both sides of the split would leak
-                counts["dropped: duplicate"] += 1
-                continue
-            seen.add(digest)
-            crop, reason = cut(picture, detector, size)
+                crop, reason = None, "unreadable"
             if crop is None:
                 counts[f"dropped: {reason}"] += 1
                 continue

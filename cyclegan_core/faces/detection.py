@@ -6,10 +6,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.haar import HaarDetector
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, weights_path
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
 
 # RMS distance of aligned landmarks from the template, as a fraction of the crop. Measured with RetinaFace: 99 % of
 # upright faces stay under 0.07; a face seen in a wrongly turned picture is mostly above, or has a low score.
@@ -29,7 +30,7 @@ class Detector(Protocol):
 
 def find_detector() -> Detector:
     """RetinaFace where facexlib's weights are at hand, else OpenCV's Haar cascades. Downloads nothing."""
-    weights = weights_path()
+    weights = detector_weights.find()
     return RetinaFaceDetector(weights) if weights else HaarDetector()
 
 

@@ -1,6 +1,7 @@
 """Face detection by the Haar cascades that come inside OpenCV's wheel: needs no weights, finds frontal faces only."""
 
 import threading
+from collections.abc import Callable
 from itertools import combinations
 
 import cv2
@@ -18,6 +19,7 @@ SMALLEST_FACE = 24  # pixels; the cascade was trained on 24x24
 # A level weight below this, with no pair of eyes in the box, is a wall or a shirt more often than a face.
 SURE_WEIGHT = 4.5
 NMS_THRESHOLD = 0.3
+TILT = 25.0  # degrees; upright search itself covers about 15 to either side
 EYE_SIDE = 160  # the box is brought to this width before eyes are looked for
 
 
@@ -36,22 +38,40 @@ class HaarDetector:
         self._lock = threading.Lock()  # a CascadeClassifier keeps buffers of the picture it works on
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB uint8 (H, W, 3) picture, best score first."""
+        """Faces of an RGB uint8 (H, W, 3) picture, best score first.
+
+        The cascades know upright faces only. Where they find none, heads that are tilted to either side are tried.
+        """
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         scale = min(1.0, DETECTION_SIDE / max(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         with self._lock:
-            boxes, _, weights = self._face.detectMultiScale3(
-                cv2.equalizeHist(small),
-                scaleFactor=1.1,
-                minNeighbors=4,
-                minSize=(SMALLEST_FACE, SMALLEST_FACE),
-                outputRejectLevels=True,
-            )
-            candidates = [
-                self._examine(grey, np.asarray(box) / scale, float(weight))
-                for box, weight in zip(boxes, weights, strict=True)
-            ]
+            faces = self._detect_upright(small)
+            if not faces:
+                faces = max((self._detect_tilted(small, tilt) for tilt in (-TILT, TILT)), key=_total_score)
+        stretch = np.array([grey.shape[1] / small.shape[1], grey.shape[0] / small.shape[0]])
+        return [_moved(face, lambda points: points * stretch) for face in faces]
+
+    def _detect_tilted(self, grey: NDArray[np.uint8], tilt: float) -> list[Face]:
+        """Faces found after turning the picture by `tilt` degrees, in the coordinates of the unturned one."""
+        height, width = grey.shape
+        turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), tilt, 1.0)
+        back = cv2.invertAffineTransform(turn)
+        turned = cv2.warpAffine(grey, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        return [_moved(face, lambda p: p @ back[:, :2].T + back[:, 2]) for face in self._detect_upright(turned)]
+
+    def _detect_upright(self, grey: NDArray[np.uint8]) -> list[Face]:
+        boxes, _, weights = self._face.detectMultiScale3(
+            cv2.equalizeHist(grey),
+            scaleFactor=1.1,
+            minNeighbors=4,
+            minSize=(SMALLEST_FACE, SMALLEST_FACE),
+            outputRejectLevels=True,
+        )
+        candidates = [
+            self._examine(grey, np.asarray(box, np.float64), float(weight))
+            for box, weight in zip(boxes, weights, strict=True)
+        ]
         faces = [face for face in candidates if face is not None]
         if not faces:
             return []
@@ -93,3 +113,18 @@ class HaarDetector:
         errors = [float(np.abs(pair - expected).max()) / width for pair in pairs]
         best = int(np.argmin(errors))
         return pairs[best] if errors[best] < 0.13 else None
+
+
+def _total_score(faces: list[Face]) -> float:
+    return sum(face.score for face in faces)
+
+
+def _moved(face: Face, move: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Face:
+    """The face in other coordinates; its box keeps its shape and goes along with its centre."""
+    left, top, right, bottom = face.box
+    corners = np.array([(left, top), (right, top), (left, bottom)], np.float64)
+    centre = move(np.array([((left + right) / 2, (top + bottom) / 2)]))[0]
+    moved = move(corners)
+    half = (np.linalg.norm(moved[1] - moved[0]) / 2, np.linalg.norm(moved[2] - moved[0]) / 2)
+    box = (*(centre - half).tolist(), *(centre + half).tolist())
+    return Face((box[0], box[1], box[2], box[3]), face.score, move(face.landmarks).astype(np.float32))

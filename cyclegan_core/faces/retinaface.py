@@ -1,7 +1,5 @@
 """The RetinaFace detector (Deng et al. 2019) with the small MobileNet backbone, network and weights by facexlib."""
 
-import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.faces.detector_weights import are_genuine
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.torchvision_nms import import_torchvision
-
-WEIGHTS_FILE = "detection_mobilenet0.25_Final.pth"
-WEIGHTS_SHA256 = "38ec7bb3c9cbfe2f40edabc05fab970a6d648747cbc534092be85d5eb9b37ed0"
-WEIGHTS_VARIABLE = "CYCLEGAN_DETECTOR_WEIGHTS"
 
 # Anchors of facexlib's mobile0.25: two square sizes at each of three strides, and the variances of its decoding.
 STRIDES = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
@@ -29,32 +24,6 @@ NMS_THRESHOLD = 0.4
 DETECTION_SIDE = 1280
 # A face that fills a large picture is seen best when it is no larger than the largest anchors.
 SMALLEST_SIDE = 160
-
-
-def weights_path() -> Path | None:
-    """Where facexlib's detector weights are at hand, or None.
-
-    Looks at the file named by the environment variable CYCLEGAN_DETECTOR_WEIGHTS, then in the user's cache, then where
-    facexlib itself keeps downloads. Raises CycleganError where the variable names a file that does not exist.
-    """
-    named = os.environ.get(WEIGHTS_VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            raise CycleganError(f"{WEIGHTS_VARIABLE} names a file that is not there; correct or unset it")
-        return Path(named)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cyclegan"
-    places = [cache / WEIGHTS_FILE]
-    facexlib = _facexlib_folder()
-    if facexlib is not None:
-        places.append(facexlib / "weights" / WEIGHTS_FILE)
-    return next((place for place in places if place.is_file()), None)
-
-
-def _facexlib_folder() -> Path | None:
-    from importlib.util import find_spec  # finding does not import: facexlib takes seconds
-
-    spec = find_spec("facexlib")
-    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 class RetinaFaceDetector:
@@ -71,7 +40,7 @@ class RetinaFaceDetector:
             content = weights.read_bytes()
         except OSError as error:
             raise CycleganError(f"the detector weights {weights.name} cannot be read: {error.strerror}") from error
-        if hashlib.sha256(content).hexdigest() != WEIGHTS_SHA256:
+        if not are_genuine(content):
             raise CycleganError(f"{weights.name} is damaged or not facexlib's file; delete it or download it again")
         self._network = _network(weights)
 
