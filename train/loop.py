@@ -151,7 +151,7 @@ def train(
         # Generators: discriminators only pass the gradient through.
         for net in nets.discriminators().values():
             net.requires_grad_(False)
-        loss, parts, fake_a, fake_b = generator_step(nets, real_a, real_b, config, step)
+        loss, parts, fake_a, fake_b = generator_step(nets, real_a, real_b, config, step, progress())
         optimisers["generators"].zero_grad()
         loss.backward()
         optimisers["generators"].step()

@@ -29,9 +29,12 @@ class Networks:
 
 
 def generator_step(
-    nets: Networks, real_a: Tensor, real_b: Tensor, config: TrainConfig, step: int
+    nets: Networks, real_a: Tensor, real_b: Tensor, config: TrainConfig, step: int, progress: float
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
-    """Loss of both generators on float (B, 3, S, S) pictures, its parts for the log, and the fakes of A and of B."""
+    """Loss of both generators on float (B, 3, S, S) pictures, its parts for the log, and the fakes of A and of B.
+
+    progress: share of the run's budget that is spent, in [0, 1].
+    """
     fake_b, fake_a = nets.a_to_b(real_a), nets.b_to_a(real_b)
     parts = {"adversarial": losses.generator_loss(nets.judge_b(fake_b)) + losses.generator_loss(nets.judge_a(fake_a))}
     loss = parts["adversarial"]
@@ -49,10 +52,11 @@ def generator_step(
     if config.chroma_variation:
         parts["chroma"] = losses.chroma_variation(fake_b - real_a) + losses.chroma_variation(fake_a - real_b)
         loss = loss + config.chroma_variation * parts["chroma"]
-    if config.attribute and nets.guide is not None:
+    if nets.guide is not None:
+        weight = config.attribute + (config.attribute_end - config.attribute) * progress
         parts["attribute"] = losses.attribute_loss(nets.guide(disturb(fake_b)), belongs_to_b=True)
         parts["attribute"] = parts["attribute"] + losses.attribute_loss(nets.guide(disturb(fake_a)), belongs_to_b=False)
-        loss = loss + config.attribute * parts["attribute"]
+        loss = loss + weight * parts["attribute"]
     return loss, {name: part.detach() for name, part in parts.items()}, fake_a.detach(), fake_b.detach()
 
 
