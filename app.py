@@ -117,8 +117,9 @@ class Actions:
                 raise PictureError("Choose a photo first.")
             translator = self._ready()
             if last is None or (last.file, last.direction) != (photo.file, direction):
+                found = [item.face for item in last.faces] if last and last.file == photo.file else None
                 began = time.perf_counter()
-                faces = translator.generate(photo.picture, direction)
+                faces = translator.generate(photo.picture, direction, found)
                 last = Generated(photo.file, direction, faces, time.perf_counter() - began)
             result = translator.blend(photo.picture, last.faces, strength)
             before_and_after = (

@@ -305,8 +305,7 @@ def _describe_detector() -> dict[str, Any]:
         return {"name": None, "hint": None, "problem": str(error)}
     get = "python -m cyclegan_core.faces.detector_weights"
     hint = f"RetinaFace finds more faces: get its weights by {get}, or name the file in {detector_weights.VARIABLE}"
-    hint = hint if isinstance(detector, HaarDetector) else None
-    return {"name": detector.name, "hint": hint, "problem": None}
+    return {"name": detector.name, "hint": hint if isinstance(detector, HaarDetector) else None, "problem": None}
 
 
 def _describe(entry: Entry) -> dict[str, Any]:

@@ -48,9 +48,9 @@ class Translation:
 
         revision: branch, tag or, best, commit of a Hub repository; only used there. Raises TranslationError.
         """
-        if (EMBEDDED / name / CONFIG_FILE).is_file() and "/" not in name and name not in (".", ".."):
+        if name in embedded_names():
             return cls.load(EMBEDDED / name, source=f"{name}, embedded")
-        if name and Path(name).is_dir():
+        if name and os.path.isdir(name):  # unlike Path.is_dir, False for a name that no file system takes
             return cls.load(name)
         if name.count("/") == 1 and not name.startswith((".", "/", "~")):
             return cls._from_hub(name, revision)

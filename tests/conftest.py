@@ -1,10 +1,13 @@
 """What several test files need: a translation that is made in a moment, and photographs of faces."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from cyclegan_core import images
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translation import Translation, build_generator
 from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
@@ -33,6 +36,23 @@ def tiny_translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
             last.bias.copy_(torch.tensor(colour))
     folder = tmp_path_factory.mktemp("translations") / "tiny"
     Translation(config, generators).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two domains of small pictures: reddish above in A, bluish below in B."""
+    folder = tmp_path_factory.mktemp("crops")
+    rng = np.random.default_rng(0)
+    for domain, channel, rows in (("A", 0, slice(0, 8)), ("B", 2, slice(8, 16))):
+        for split, count in (("train", 12), ("test", 8)):
+            (folder / f"{split}{domain}").mkdir()
+            for i in range(count):
+                picture = rng.integers(60, 120, (16, 16, 3), np.uint8)
+                picture[rows, :, channel] += 100
+                images.save(picture, folder / f"{split}{domain}" / f"{i:02d}.png")
+    described = {"template": TIGHT_TEMPLATE, "margin": 0.0, "size": 16}
+    (folder / "crops.json").write_text(json.dumps(described))
     return folder
 
 

@@ -1,6 +1,5 @@
 """Training: it resumes exactly, survives kills, refuses what does not fit, and leaves a usable translation."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -19,6 +17,7 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Crop, Direction
 from train import run
+from train.building import build_networks
 from train.classifier import mislead, share_of_b, train_classifier
 from train.config import PRESETS, TrainConfig
 from train.data import Shuffled, augment, load_pictures
@@ -39,23 +38,6 @@ TINY = TrainConfig(
     variation=0.1,
     cross_domain=True,
 )
-
-
-@pytest.fixture(scope="module")
-def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two domains of small pictures: reddish above in A, bluish below in B."""
-    folder = tmp_path_factory.mktemp("crops")
-    rng = np.random.default_rng(0)
-    for domain, channel, rows in (("A", 0, slice(0, 8)), ("B", 2, slice(8, 16))):
-        for split, count in (("train", 12), ("test", 8)):
-            (folder / f"{split}{domain}").mkdir()
-            for i in range(count):
-                picture = rng.integers(60, 120, (16, 16, 3), np.uint8)
-                picture[rows, :, channel] += 100
-                images.save(picture, folder / f"{split}{domain}" / f"{i:02d}.png")
-    described = {"template": TIGHT_TEMPLATE, "margin": 0.0, "size": 16}
-    (folder / "crops.json").write_text(json.dumps(described))
-    return folder
 
 
 def go(
@@ -217,10 +199,8 @@ def test_a_senseless_budget_is_refused(arguments: list[str], tmp_path: Path) -> 
 
 
 def test_presets_build() -> None:
-    from train.loop import _build
-
     for config in PRESETS.values():
-        nets = _build(config, torch.device("cpu"), None)
+        nets = build_networks(config, torch.device("cpu"), None)
         x = torch.zeros(1, 3, config.size, config.size)
         assert nets.judge_b(nets.a_to_b(x)).shape[:2] == (1, 1)
 
@@ -268,3 +248,12 @@ def test_the_classifier_learns_and_its_misleading_moves_stay_within_the_radius(c
     moved = mislead(model, x, target, 0.5)
     assert (moved - x).flatten(1).norm(dim=1).max() <= 0.5 + 1e-5
     assert model(moved).mean() > model(x).mean()
+
+
+def test_training_needs_neither_gradio_nor_facexlib() -> None:
+    code = "import sys\nfor name in ('gradio', 'facexlib', 'torchvision', 'openvino'): sys.modules[name] = None\n"
+    run = subprocess.run(
+        [sys.executable, "-c", code + "import train.run, train.evaluate, train.card"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )
+    assert run.returncode == 0, run.stderr

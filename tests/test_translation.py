@@ -156,7 +156,7 @@ def test_a_full_disk_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert len(os.listdir(folder)) == 2
 
 
-@pytest.mark.parametrize("name", ["nosuch", "", "a/b/c", "/no/such/folder"])
+@pytest.mark.parametrize("name", ["nosuch", "", ".gender", "a/b/c", "/no/such/folder", "x" * 5000, "a\0b"])
 def test_an_unknown_name_is_a_sentence(name: str) -> None:
     with pytest.raises(TranslationError, match="there is no translation"):
         Translation.from_pretrained(name)

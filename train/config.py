@@ -34,8 +34,8 @@ class TrainConfig:
     chroma_variation: float = 0.0  # the same of its colour differences: against coloured ones
     # A classifier of the two domains, trained on the training split alone and then frozen, tells the generators whether
     # the attribute has flipped: where data or time are short the discriminators alone learn that late.
-    # The weight goes from `attribute` at the start to `attribute_end`: first the attribute flips, then the discriminators
-    # have the last word on what looks real.
+    # The weight goes from `attribute` to `attribute_end`: first the attribute flips, then the discriminators have the
+    # last word on what looks real.
     attribute: float = 0.0
     attribute_end: float = 0.0
     # Real pictures of the other domain are shown to a discriminator as fakes, so that it keeps watching the attribute

@@ -1,7 +1,9 @@
 """Two unpaired folders of pictures as endless, augmented batches."""
 
+import json
 import math
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +13,34 @@ from torch import Tensor
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.translation_config import Crop
 from train.config import TrainConfig
+
+CROPS_FILE = "crops.json"  # beside trainA, trainB, testA and testB
+
+
+def read_crop(data: Path, size: int) -> Crop | None:
+    """The template that the pictures in `data` were cut with, or None for whole pictures."""
+    described = _described(data)
+    if described is None:
+        return None
+    return Crop(size, tuple((x, y) for x, y in described["template"]), described["margin"])
+
+
+def stored_size(data: Path, size: int) -> int:
+    """The side that pictures are kept at: a multiple of `size` up to the prepared one, so that shrinking is exact."""
+    described = _described(data)
+    return size * max(1, described["size"] // size) if described else size
+
+
+def _described(data: Path) -> dict[str, Any] | None:
+    """What train/prepare.py says of its crops; None where it did not make them."""
+    try:
+        return json.loads((data / CROPS_FILE).read_text())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CycleganError(f"{data.name}/{CROPS_FILE} cannot be read ({error}); prepare the crops again") from error
 
 
 def picture_files(folder: Path) -> list[Path]:

@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.image_pool import ImagePool
-from cyclegan_core.networks import PatchDiscriminator
-from cyclegan_core.translation import Translation, build_generator
-from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
-from train.checkpoint import load_checkpoint, save_checkpoint, write_atomically
-from train.classifier import DomainClassifier, share_of_b, train_classifier
+from cyclegan_core.translation import Translation
+from cyclegan_core.translation_config import Crop, Direction
+from train.building import average, build_networks, describe, load_or_train_guide
+from train.checkpoint import load_checkpoint, save_checkpoint
 from train.config import TrainConfig
-from train.data import Shuffled, augment, load_pictures
+from train.data import Shuffled, augment, load_pictures, stored_size
 from train.samples import save_sheet
-from train.step import Networks, discriminator_step, generator_step
+from train.step import discriminator_step, generator_step
 
-GUIDE_PICTURES = 50_000
-GUIDE_RADIUS = 1.0  # at 64 pixels; 3 was tried and leaves the classifier hardly better than chance
 LOG_FILE = "log.jsonl"
 
 
@@ -57,7 +53,7 @@ def train(
         )
 
     # Data: kept at the size of the files on the device, so that augmentation can move it without blurring.
-    stored = _stored_size(data, config.size)
+    stored = stored_size(data, config.size)
     a, b = (load_pictures(data / f"train{d}", stored).to(device) for d in "AB")
     shown = {
         "a_to_b": load_pictures(data / "testA", stored)[:16],
@@ -65,7 +61,7 @@ def train(
     }
     samplers = {"a": Shuffled(len(a), config.seed), "b": Shuffled(len(b), config.seed + 1)}
 
-    nets = _build(config, device, init)
+    nets = build_networks(config, device, init)
     ema = {name: copy.deepcopy(g).eval().requires_grad_(False) for name, g in nets.generators().items()}
     trained = {**nets.generators(), **nets.discriminators()}
     optimisers = {
@@ -76,7 +72,7 @@ def train(
     }
     pools = {"a": ImagePool(config.pool), "b": ImagePool(config.pool)}
     if config.attribute:
-        nets.guide = _guide(config, data, a, b)
+        nets.guide = load_or_train_guide(config, data, a, b)
 
     done, spent, step = 0, 0.0, 0
     if state:
@@ -89,6 +85,8 @@ def train(
             pools[side].pictures = [p.to(device) for p in state["pools"][side]]
         done, spent, step = state["pictures"], state["seconds"], state["step"]
         torch.set_rng_state(state["rng"])
+        if device.type == "cuda" and state["cuda_rng"] is not None:
+            torch.cuda.set_rng_state(state["cuda_rng"], device)
         print(f"Resumed after {done:,} pictures and {spent / 60:.1f} minutes", flush=True)
 
     def snapshot() -> Translation:
@@ -105,6 +103,7 @@ def train(
                 "samplers": {side: s.state_dict() for side, s in samplers.items()},
                 "pools": {side: p.pictures for side, p in pools.items()},
                 "rng": torch.get_rng_state(),
+                "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
                 "pictures": done,
                 "seconds": seconds,
                 "step": step,
@@ -121,7 +120,7 @@ def train(
             "config": config.to_dict(),
         }
         translation = Translation(
-            replace(_translation_config(config, crop), training=summary),
+            replace(describe(config, crop), training=summary),
             {Direction(name): generator for name, generator in ema.items()},
         )
         translation.save(output / "translation")
@@ -155,7 +154,7 @@ def train(
         optimisers["generators"].zero_grad()
         loss.backward()
         optimisers["generators"].step()
-        _average(ema, nets.generators(), config, done)
+        average(ema, nets.generators(), config, done)
 
         # Discriminators.
         for net in nets.discriminators().values():
@@ -192,82 +191,9 @@ def train(
     return snapshot()
 
 
-def _build(config: TrainConfig, device: torch.device, init: Translation | None) -> Networks:
-    def place(net: nn.Module) -> nn.Module:
-        return net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    described = _translation_config(config, None)
-    generators = [build_generator(described) for _ in Direction]
-    if init is not None:
-        for generator, direction in zip(generators, Direction, strict=True):
-            try:
-                generator.load_state_dict(init.generators[direction].state_dict())
-            except RuntimeError as error:
-                raise CycleganError(
-                    f"{init.source} has another generator than this preset; it cannot be the start"
-                ) from error
-    judges = [PatchDiscriminator(**config.discriminator_arguments) for _ in Direction]
-    return Networks(*map(place, (*generators, *judges)))
-
-
-def _guide(config: TrainConfig, data: Path, a: Tensor, b: Tensor) -> DomainClassifier:
-    """The classifier that guides; kept beside the data, as it depends on nothing else and takes minutes to train."""
-    kept = data / f"guide_{config.size}px_seed{config.seed}.pt"
-    if kept.is_file():
-        guide = DomainClassifier()
-        guide.load_state_dict(torch.load(kept, weights_only=True))
-        return guide.to(a.device).eval().requires_grad_(False)
-    print(f"Training the classifier that guides, on {GUIDE_PICTURES:,} pictures of the training split", flush=True)
-    guide = train_classifier(a, b, config, pictures=GUIDE_PICTURES, seed=config.seed, radius=GUIDE_RADIUS)
-    right = 1 - share_of_b(guide, a, size=config.size), share_of_b(guide, b, size=config.size)
-    print(f"It puts {right[0]:.1%} of A and {right[1]:.1%} of B right (pictures it was trained on)", flush=True)
-    write_atomically(kept, guide.state_dict())
-    return guide
-
-
 def _batch(pictures: Tensor, sampler: Shuffled, config: TrainConfig) -> Tensor:
     chosen = pictures[sampler.take(config.batch).to(pictures.device)]
     return augment(chosen, config, size=config.size).contiguous(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def _average(ema: dict[str, nn.Module], nets: dict[str, nn.Module], config: TrainConfig, done: int) -> None:
-    """Exponential moving average of the weights; its half-life grows with the run (Karras et al. 2020, ADA)."""
-    half_life = min(config.ema_half_life, max(0.1 * done, 1))
-    decay = 0.5 ** (config.batch / half_life)
-    for name, net in nets.items():
-        for kept, fresh in zip(ema[name].parameters(), net.parameters(), strict=True):
-            kept.lerp_(fresh, 1 - decay)
-        for buffer, latest in zip(ema[name].buffers(), net.buffers(), strict=True):
-            buffer.copy_(latest)
-
-
-def _stored_size(data: Path, size: int) -> int:
-    """The side that pictures are kept at: a multiple of `size` up to the prepared one, so that shrinking is exact."""
-    described = data / "crops.json"
-    prepared = json.loads(described.read_text())["size"] if described.is_file() else size
-    return size * max(1, prepared // size)
-
-
-def _translation_config(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
-    return TranslationConfig(
-        name=config.translation,
-        directions=dict(zip(Direction, config.directions, strict=True)),
-        generator=config.generator,
-        generator_arguments=config.generator_arguments,
-        crop=crop,
-        output=config.output,  # type: ignore[arg-type]  # checked when the translation is read
-        data_licence=config.data_licence,
-    )
-
-
-def read_crop(data: Path, size: int) -> Crop | None:
-    """The template that the pictures in `data` were cut with, or None for whole pictures."""
-    described = data / "crops.json"
-    if not described.is_file():
-        return None
-    content = json.loads(described.read_text())
-    return Crop(size, tuple((x, y) for x, y in content.get("template", TIGHT_TEMPLATE)), content["margin"])
 
 
 def _report(output: Path, counts: dict[str, Any], means: dict[str, float]) -> None:

@@ -24,9 +24,9 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from train.data import CROPS_FILE
 from train.sources import Labelled, celeba_by_attribute, utkface_by_age, utkface_by_sex
 
-CROPS_FILE = "crops.json"
 BLUR_SIDE = 64  # sharpness is measured at the size that a first stage trains on
 # Mean distance between the channels below which a picture counts as grey, in units of 1/255.
 GREY_CHROMA = 4.0

@@ -19,7 +19,8 @@ import torch
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
 from train.config import PRESETS, preset
-from train.loop import read_crop, train
+from train.data import read_crop
+from train.loop import train
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

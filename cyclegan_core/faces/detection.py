@@ -44,7 +44,8 @@ def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
     if not any(_certain(face) for face in faces):
         views = {0: faces, **{q: detector.detect(np.ascontiguousarray(np.rot90(picture, q))) for q in (1, 3, 2)}}
         best = max(views, key=lambda quarters: _evidence(views[quarters]))  # the first of equals: upright
-        faces = [_turn_back(face, *picture.shape[:2], best) for face in views[best]]
+        height, width = picture.shape[:2]
+        faces = [_turn_back(face, height, width, best) for face in views[best]]
     kept = [face for face in faces if _fit(face)[0] < LARGEST_ERROR]
     return sorted(kept, key=lambda face: face.box[0])
 

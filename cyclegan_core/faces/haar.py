@@ -119,7 +119,7 @@ def _total_score(faces: list[Face]) -> float:
     return sum(face.score for face in faces)
 
 
-def _moved(face: Face, move: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Face:
+def _moved(face: Face, move: Callable[[NDArray[np.floating]], NDArray[np.floating]]) -> Face:
     """The face in other coordinates; its box keeps its shape and goes along with its centre."""
     left, top, right, bottom = face.box
     corners = np.array([(left, top), (right, top), (left, bottom)], np.float64)
