@@ -264,7 +264,7 @@ def add_upload(actions: Actions, offer: catalog.Entry) -> None:
     if examples:
         examples.load_input_event.then(**translating)
     gr.on(
-        [direction.input, strength.input], actions.show_again, inputs, outputs, api_visibility="private",
+        [direction.change, strength.change], actions.show_again, inputs, outputs, api_visibility="private",
         trigger_mode="always_last", show_progress="hidden", **taking_turns,
     )
     gr.on(
@@ -279,8 +279,12 @@ def add_upload(actions: Actions, offer: catalog.Entry) -> None:
 
 
 def serve(page: gr.Blocks, host: str, port: int) -> None:
-    """Serves the page from now on, in threads of its own. Raises OSError where it cannot have the port."""
-    socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    """Serves the page from now on, in threads of its own. Raises CycleganError where it cannot have the port."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        reason = error.strerror or error
+        raise CycleganError(f"{host}:{port} cannot be had ({reason}): set GRADIO_SERVER_PORT to another.") from error
     fonts: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
     theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", **fonts)
     page.launch(
@@ -302,20 +306,20 @@ def load_translator(offer: catalog.Entry) -> "FaceTranslator":
 
 
 def sweep(folder: Path, age: float) -> None:
-    """Deletes files older than `age` seconds, and empty folders. gradio's `delete_cache` misses aborted uploads."""
+    """Deletes what is older than `age` seconds. gradio's `delete_cache` misses aborted uploads, and leaves folders."""
     oldest = time.time() - age
     for path in sorted(folder.rglob("*"), reverse=True):
-        with suppress(OSError):
-            if path.is_dir():
-                path.rmdir()
-            elif path.stat().st_ctime < oldest:
-                path.unlink()
+        with suppress(OSError):  # a folder that is not empty, or what gradio has just deleted itself
+            if path.stat().st_ctime < oldest:
+                delete = path.rmdir if path.is_dir() else path.unlink
+                delete()
 
 
 def sweep_forever(folder: Path) -> None:
     while True:
         time.sleep(15)
-        sweep(folder, KEPT_SECONDS + 30)
+        with suppress(OSError):
+            sweep(folder, KEPT_SECONDS + 30)
 
 
 def main() -> int:
@@ -328,8 +332,7 @@ def main() -> int:
         threading.Thread(target=sweep_forever, args=[Path(folder)], daemon=True).start()
         try:
             offer = catalog.entry("gender")
-            page = build_page(Actions(loaded.result, Path(folder)), offer)
-            serve(page, host, port)
+            serve(build_page(Actions(loaded.result, Path(folder)), offer), host, port)
             loaded.set_result(load_translator(offer))
             print(f"Open http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)
             threading.Event().wait()
@@ -337,9 +340,6 @@ def main() -> int:
             return 0
         except CycleganError as error:
             print(error, file=sys.stderr)
-        except OSError as error:
-            reason = error.strerror or error
-            print(f"{host}:{port} cannot be had ({reason}): set GRADIO_SERVER_PORT to another port.", file=sys.stderr)
     return 1
 
 

@@ -31,6 +31,11 @@ def total_variation(change: Tensor) -> Tensor:
     return rows + (change[..., 1:] - change[..., :-1]).abs().mean()
 
 
+def excess(change: Tensor) -> Tensor:
+    """Mean square of a change (B, C, H, W): a glaring change of few pixels costs more than a slight one of many."""
+    return change.square().mean()
+
+
 def chroma_variation(change: Tensor) -> Tensor:
     """Total variation of the colour differences R - G and B - G of (B, 3, H, W).
 

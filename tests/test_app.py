@@ -1,6 +1,7 @@
 """The page's actions and its endpoint, by `gradio_client` and without a browser, and how it starts and cleans up."""
 
 import io
+import re
 import signal
 import socket
 import time
@@ -79,7 +80,6 @@ def free_port() -> int:
 
 
 def noise(size: tuple[int, int] = (200, 160)) -> Image.Image:
-    """Of another content at every call."""
     return Image.fromarray(np.random.default_rng().integers(60, 190, (*size[::-1], 3), dtype=np.uint8))
 
 
@@ -217,9 +217,7 @@ def test_only_what_is_new_is_worked_on(actions: app.Actions, photo: app.Photo, r
     assert runs == ["to_female", "find"]
 
 
-def test_nothing_is_translated_before_it_was_asked_for(
-    actions: app.Actions, photo: app.Photo, runs: list[str]
-) -> None:
+def test_nothing_is_translated_before_it_was_asked_for(actions: app.Actions, photo: app.Photo, runs: list[str]) -> None:
     actions.show_again(photo, "to_male", 0.5, None)
     with pytest.raises(gr.Error, match="Choose a photo first"):
         actions.show(None, "to_male", 0.5, None)
@@ -270,16 +268,16 @@ def test_photo_that_was_deleted_meanwhile_is_asked_for_again(page: gr.Blocks, tm
         photo.preprocess(app.ImageData(path=str(tmp_path / "gone.jpg")))
 
 
-def test_old_files_are_swept_away(tmp_path: Path) -> None:
+def test_old_files_and_folders_are_swept_away(tmp_path: Path) -> None:
     for name in ("a/photo.jpg", "unfinished"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     app.sweep(tmp_path, age=60)
     assert len(list(tmp_path.rglob("*"))) == 3
-    time.sleep(0.05)
-    app.sweep(tmp_path, age=0.01)
-    app.sweep(tmp_path, age=0.01)  # the folder that is empty now
-    assert list(tmp_path.iterdir()) == []
+    for left in (["a"], []):  # a folder is as old as its emptiness: something may be about to be written to it
+        time.sleep(0.1)
+        app.sweep(tmp_path, age=0.05)
+        assert [path.name for path in tmp_path.iterdir()] == left
 
 
 def test_session_of_a_closed_page_is_forgotten(page: gr.Blocks, picture: Path) -> None:
@@ -327,8 +325,7 @@ class TestStart:
             monkeypatch.setenv("GRADIO_SERVER_PORT", port)
             assert app.main() == 1
         (sentence,) = capsys.readouterr().err.splitlines()
-        assert port in sentence
-        assert "GRADIO_SERVER_PORT" in sentence
+        assert re.search(f"{port} cannot be had .*in use.*GRADIO_SERVER_PORT", sentence)
 
     @pytest.fixture
     def broken_translation(self, tiny_translation: Path, tmp_path: Path) -> Path:

@@ -169,6 +169,10 @@ def test_strength_and_direction_apply_at_once(visit: Visit, face_picture: Path) 
     expect(visit.page.get_by_role("spinbutton")).to_have_value("0.99")
 
     shown = visit.after()
+    visit.page.get_by_label("Reset to default value").click()
+    visit.changes_from(shown)
+
+    shown = visit.after()
     visit.page.get_by_label("To female").check()
     visit.changes_from(shown)
     expect(visit.status).to_contain_text("1 face found")

@@ -44,6 +44,10 @@ def test_chroma_variation_sees_coloured_steps_only() -> None:
     assert float(losses.chroma_variation(coloured)) == pytest.approx(8 * 0.5 / (2 * 8 * 7))
 
 
+def test_excess_is_the_mean_square() -> None:
+    assert float(losses.excess(torch.tensor([[0.5, -0.5, 0.0, 0.0]]))) == pytest.approx(0.125)
+
+
 def test_attribute_loss_aims_at_its_certainty_and_no_further() -> None:
     at = [float(losses.attribute_loss(torch.tensor([math.log(p / (1 - p))]), True)) for p in (0.8, 0.9, 0.99)]
     assert at[1] == min(at)

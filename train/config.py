@@ -32,12 +32,14 @@ class TrainConfig:
     identity_every: int = 1  # the same for identity losses
     variation: float = 0.0  # total variation of the change: against speckles and blotches
     chroma_variation: float = 0.0  # the same of its colour differences: against coloured ones
+    excess: float = 0.0  # mean square of the change: against glaring ones
     # A classifier of the two domains, trained on the training split alone and then frozen, tells the generators whether
     # the attribute has flipped: where data or time are short the discriminators alone learn that late.
     # The weight goes from `attribute` to `attribute_end`: first the attribute flips, then the discriminators have the
     # last word on what looks real.
     attribute: float = 0.0
     attribute_end: float = 0.0
+    certainty: float = 0.9  # the probability that the classifier is to be brought to; more makes a caricature
     # Real pictures of the other domain are shown to a discriminator as fakes, so that it keeps watching the attribute
     # when the translations already look real.
     cross_domain: bool = False
@@ -79,19 +81,20 @@ PRESETS: dict[str, TrainConfig] = {
             "upsampling": "resize",
             "residual": True,
         },
-        discriminator_arguments={"channels": 32, "layers": 3},
+        discriminator_arguments={"channels": 24, "layers": 3},
         output="change",
         data_licence=UTKFACE_LICENCE,
         learning_rate=3e-4,
-        discriminator_pace=2.0,
         cycle=3.0,
         cycle_every=2,
         identity=1.0,
         identity_every=4,
         variation=0.3,
         chroma_variation=2.0,
+        excess=8.0,
         attribute=0.4,
-        attribute_end=0.1,
+        attribute_end=0.2,
+        certainty=0.8,
         cross_domain=True,
     ),
     # The paper's own recipe at 128 pixels, for two folders of anything and a GPU.

@@ -52,10 +52,14 @@ def generator_step(
     if config.chroma_variation:
         parts["chroma"] = losses.chroma_variation(fake_b - real_a) + losses.chroma_variation(fake_a - real_b)
         loss = loss + config.chroma_variation * parts["chroma"]
+    if config.excess:
+        parts["excess"] = losses.excess(fake_b - real_a) + losses.excess(fake_a - real_b)
+        loss = loss + config.excess * parts["excess"]
     if nets.guide is not None:
         weight = config.attribute + (config.attribute_end - config.attribute) * progress
-        parts["attribute"] = losses.attribute_loss(nets.guide(disturb(fake_b)), belongs_to_b=True)
-        parts["attribute"] = parts["attribute"] + losses.attribute_loss(nets.guide(disturb(fake_a)), belongs_to_b=False)
+        votes_b, votes_a = nets.guide(disturb(fake_b)), nets.guide(disturb(fake_a))
+        parts["attribute"] = losses.attribute_loss(votes_b, True, config.certainty)
+        parts["attribute"] = parts["attribute"] + losses.attribute_loss(votes_a, False, config.certainty)
         loss = loss + weight * parts["attribute"]
     return loss, {name: part.detach() for name, part in parts.items()}, fake_a.detach(), fake_b.detach()
 
