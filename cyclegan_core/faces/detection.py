@@ -3,6 +3,7 @@
 import math
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from cyclegan_core.faces.retinaface import RetinaFaceDetector
 CERTAIN_ERROR, CERTAIN_SCORE, CERTAIN_ROLL = 0.07, 0.98, 60.0
 # Beyond this the five points are not a face that can be aligned: a profile seen from behind, or nonsense.
 LARGEST_ERROR = 0.16
+TURNED_SIDE = 640  # longest side at which turned views are compared: they cost as much as the upright one, thrice
 
 
 class Detector(Protocol):
@@ -42,12 +44,23 @@ def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
     """
     faces = detector.detect(picture)
     if not any(_certain(face) for face in faces):
-        views = {0: faces, **{q: detector.detect(np.ascontiguousarray(np.rot90(picture, q))) for q in (1, 3, 2)}}
-        best = max(views, key=lambda quarters: _evidence(views[quarters]))  # the first of equals: upright
-        height, width = picture.shape[:2]
-        faces = [_turn_back(face, height, width, best) for face in views[best]]
+        quarters = _best_orientation(detector, picture, faces)
+        if quarters:
+            height, width = picture.shape[:2]
+            turned = detector.detect(np.ascontiguousarray(np.rot90(picture, quarters)))
+            faces = [_turn_back(face, height, width, quarters) for face in turned]
     kept = [face for face in faces if _fit(face)[0] < LARGEST_ERROR]
     return sorted(kept, key=lambda face: face.box[0])
+
+
+def _best_orientation(detector: Detector, picture: NDArray[np.uint8], upright: list[Face]) -> int:
+    """Anticlockwise quarters after which the picture shows its faces best; 0 where no view is better than upright."""
+    scale = min(1.0, TURNED_SIDE / max(picture.shape))
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    evidence = {0: _evidence(upright) * small.shape[0] / picture.shape[0]}
+    for quarters in (1, 3, 2):
+        evidence[quarters] = _evidence(detector.detect(np.ascontiguousarray(np.rot90(small, quarters))))
+    return max(evidence, key=lambda quarters: evidence[quarters])  # the first of equals: upright
 
 
 def _fit(face: Face) -> tuple[float, float]:

@@ -20,6 +20,7 @@ SMALLEST_FACE = 24  # pixels; the cascade was trained on 24x24
 SURE_WEIGHT = 4.5
 NMS_THRESHOLD = 0.3
 TILT = 25.0  # degrees; upright search itself covers about 15 to either side
+TILTED_SIDE = 640  # longest side at which tilted heads are looked for: a last resort, for portraits
 EYE_SIDE = 160  # the box is brought to this width before eyes are looked for
 
 
@@ -54,6 +55,11 @@ class HaarDetector:
 
     def _detect_tilted(self, grey: NDArray[np.uint8], tilt: float) -> list[Face]:
         """Faces found after turning the picture by `tilt` degrees, in the coordinates of the unturned one."""
+        shrink = min(1.0, TILTED_SIDE / max(grey.shape))
+        if shrink < 1:
+            smaller = cv2.resize(grey, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+            stretch = np.array([grey.shape[1] / smaller.shape[1], grey.shape[0] / smaller.shape[0]])
+            return [_moved(face, lambda p: p * stretch) for face in self._detect_tilted(smaller, tilt)]
         height, width = grey.shape
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), tilt, 1.0)
         back = cv2.invertAffineTransform(turn)
