@@ -6,27 +6,23 @@ PyTorch and OpenCV take seconds to import: the commands do it, so that `--help` 
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from cyclegan_core.catalog import CATALOG, Entry
 from cyclegan_core.errors import CycleganError
 
 if TYPE_CHECKING:
     from cyclegan_core.translator import FaceTranslator
 
 PROGRAM = "python -m cyclegan_core"
-PACKAGES = ("torch", "torchvision", "openvino", "opencv-python", "opencv-python-headless", "facexlib", "gradio")
 EXIT_CODES = (
     "Exit code: 0 when all is done (a picture without a face is no failure), 1 when anything failed (a line on stderr "
     "says what and why), 2 when the command line is not understood, 130 when stopped by Ctrl-C."
@@ -274,76 +270,9 @@ def _make_folder(folder: Path) -> None:
         raise CycleganError(f"{folder} cannot be the output folder: {reason}; choose another for --output") from error
 
 
-# ---- info
-
-
 def _info(options: argparse.Namespace) -> int:
-    from cyclegan_core.engines import engine_name
+    from cyclegan_core import info
 
-    versions = {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES}
-    detector, translations = _describe_detector(), [_describe(entry) for entry in CATALOG]
-    report = {"versions": versions, "detector": detector, "engine": engine_name(), "translations": translations}
-    print(json.dumps(report, indent=2) if options.json else "\n".join(_lines(report)))
-    return 1 if any(part["problem"] for part in (detector, *translations)) else 0
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _describe_detector() -> dict[str, Any]:
-    from cyclegan_core.faces import detector_weights
-    from cyclegan_core.faces.detection import find_detector
-    from cyclegan_core.faces.haar import HaarDetector
-
-    try:
-        detector = find_detector()
-    except CycleganError as error:
-        return {"name": None, "hint": None, "problem": str(error)}
-    get = "python -m cyclegan_core.faces.detector_weights"
-    hint = f"RetinaFace finds more faces: get its weights by {get}, or name the file in {detector_weights.VARIABLE}"
-    return {"name": detector.name, "hint": hint if isinstance(detector, HaarDetector) else None, "problem": None}
-
-
-def _describe(entry: Entry) -> dict[str, Any]:
-    """What there is to say of a translation. One of the Hub is described from its local copy, where there is one."""
-    from cyclegan_core import translation
-
-    folder = translation.EMBEDDED / entry.name
-    about: dict[str, Any] = {"name": entry.name, "directions": list(entry.labels), "source": "embedded"}
-    about |= {"weights_bytes": None, "training": {}, "problem": None}
-    if entry.repository:
-        from huggingface_hub import try_to_load_from_cache
-
-        about["source"] = f"{entry.repository}@{entry.revision or 'main'}"
-        cached = try_to_load_from_cache(entry.repository, translation.WEIGHTS_FILE, revision=entry.revision)
-        if not isinstance(cached, str):
-            return about
-        folder = Path(cached).parent
-    try:
-        about["training"] = translation.Translation.load(folder).config.training
-        about["weights_bytes"] = (folder / translation.WEIGHTS_FILE).stat().st_size
-    except (CycleganError, OSError) as error:
-        about["problem"] = str(error)
-    return about
-
-
-def _lines(report: dict[str, Any]) -> Iterator[str]:
-    detector = report["detector"]
-    rows = {**report["versions"], "engine": report["engine"], "detector": detector["name"] or "none"}
-    yield from (f"{name:<24}{value or 'not installed'}" for name, value in rows.items())
-    yield from (f"  {key}: {detector[key]}" for key in ("hint", "problem") if detector[key])
-    for about in report["translations"]:
-        yield f"translation {about['name']:<12}{', '.join(about['directions'])}"
-        yield f"  source: {about['source']}"
-        if about["problem"]:
-            yield f"  problem: {about['problem']}"
-            continue
-        size = about["weights_bytes"]
-        yield f"  weights: {f'{size / 1e6:.1f} MB' if size else 'fetched from the Hub at the first use'}"
-        numbers = {unit: about["training"].get(unit) for unit in ("pictures", "minutes")}
-        trained = [f"{number:,} {unit}" for unit, number in numbers.items() if isinstance(number, int | float)]
-        yield f"  trained: {' in '.join(trained) or 'for how long is not recorded'}"
+    report = info.report()
+    print(json.dumps(report, indent=2) if options.json else "\n".join(info.lines(report)))
+    return 1 if info.problems(report) else 0

@@ -16,10 +16,16 @@ BATCH = 8  # crops at a time: more gains nothing on a CPU and costs memory
 Engine = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-def engine_name() -> Literal["CUDA", "OpenVINO", "PyTorch"]:
-    """The engine that `make_engine` uses here."""
+# At this side and below OpenVINO gains nothing over PyTorch, and converting a generator takes it seconds at the start.
+SMALL = 96
+
+
+def engine_name(size: int | None) -> Literal["CUDA", "OpenVINO", "PyTorch"]:
+    """The engine that `make_engine` uses here for crops of this side, or for pictures of any size."""
     if torch.cuda.is_available():
         return "CUDA"
+    if size is not None and size <= SMALL:
+        return "PyTorch"
     return "OpenVINO" if find_spec("openvino") else "PyTorch"
 
 
@@ -28,7 +34,7 @@ def make_engine(generator: nn.Module, size: int | None) -> Engine:
 
     size: side of the crops, or None where pictures of any size come. The function may be called from several threads.
     """
-    name = engine_name()
+    name = engine_name(size)
     run = _openvino(generator, size) if name == "OpenVINO" else _torch(generator, "cuda" if name == "CUDA" else "cpu")
 
     def in_batches(x: NDArray[np.float32]) -> NDArray[np.float32]:

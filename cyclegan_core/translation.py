@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from cyclegan_core import networks
@@ -113,7 +113,7 @@ class Translation:
         }
         partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
         try:
-            save_file(tensors, partial, metadata={"format": "pt"})
+            partial.write_bytes(save(tensors, metadata={"format": "pt"}))  # save_file would hide it from other users
             os.replace(partial, folder / WEIGHTS_FILE)
             partial.write_text(json.dumps(self.config.to_dict(), indent=2, ensure_ascii=False) + "\n")
             os.replace(partial, folder / CONFIG_FILE)

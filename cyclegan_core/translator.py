@@ -66,8 +66,8 @@ class FaceTranslator:
         self.config: TranslationConfig = translation.config
         self.source = translation.source
         self.detector = detector or find_detector()
-        self.engine_name = engine_name()
         size = self.config.crop.size if self.config.crop else None
+        self.engine_name = engine_name(size)
         self._engines: dict[Direction, Engine] = {
             direction: make_engine(generator, size) for direction, generator in translation.generators.items()
         }

@@ -43,9 +43,7 @@ class OneFace:
 
 @pytest.fixture(scope="module")
 def translator(tiny_translation: Path) -> FaceTranslator:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cyclegan_core.engines.engine_name", lambda: "PyTorch")  # ready at once
-        return FaceTranslator(Translation.load(tiny_translation), detector=OneFace())
+    return FaceTranslator(Translation.load(tiny_translation), detector=OneFace())
 
 
 @pytest.fixture(scope="module")
@@ -307,8 +305,6 @@ def test_settings_of_a_space_choose_the_weights(monkeypatch: pytest.MonkeyPatch,
 
 
 class TestStart:
-    """`main` in this process: a second one would only take longer."""
-
     @pytest.fixture(autouse=True)
     def settings(self, monkeypatch: pytest.MonkeyPatch, tiny_translation: Path) -> Iterator[None]:
         monkeypatch.setenv("GRADIO_SERVER_PORT", str(free_port()))

@@ -30,6 +30,8 @@ def test_what_is_saved_comes_back(tiny_translation: Path, tmp_path: Path) -> Non
     for direction in Direction:
         assert torch.equal(first.generators[direction](x), second.generators[direction](x))
     assert sorted(os.listdir(tmp_path / "again")) == ["config.json", "model.safetensors"]
+    modes = {path.stat().st_mode for path in (tmp_path / "again").iterdir()}
+    assert len(modes) == 1  # the weights are for the same readers as the config
 
 
 def test_half_precision_weights_are_read(folder: Path) -> None:
@@ -145,11 +147,13 @@ def test_malformed_weights_are_refused_by_name(folder: Path, spoil: Callable[[Pa
 def test_a_full_disk_loses_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (folder / "model.safetensors").read_bytes()
 
-    def full(*_: object, **__: object) -> None:
+    def full(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[:100])
         raise OSError(28, "No space left on device")
 
     translation = Translation.load(folder)
-    monkeypatch.setattr("cyclegan_core.translation.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         translation.save(folder)
     assert (folder / "model.safetensors").read_bytes() == before

@@ -1,14 +1,16 @@
 """`FaceTranslator`, the public way in, on real photographs with small generators."""
 
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from cyclegan_core import FaceTranslator, images
-from cyclegan_core.engines import make_engine
+from cyclegan_core.engines import engine_name, make_engine
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.translation import Translation, build_generator
 from cyclegan_core.translation_config import Direction
@@ -111,14 +113,20 @@ def test_threads_get_the_same_as_one_alone(translator: FaceTranslator, two_peopl
         assert np.array_equal(result, alone[i % 2])
 
 
-def test_the_engine_agrees_with_the_module(tiny_translation: Path) -> None:
+@pytest.mark.parametrize(("size", "sides"), [(32, (32, 32)), (128, (128, 128)), (None, (24, 40))])
+def test_every_engine_agrees_with_the_module(
+    tiny_translation: Path, size: int | None, sides: tuple[int, int]
+) -> None:
     generator = Translation.load(tiny_translation).generators[Direction.A_TO_B]
-    x = np.random.default_rng(0).uniform(-1, 1, (11, 3, 32, 32)).astype(np.float32)
-    import torch
-
+    x = np.random.default_rng(0).uniform(-1, 1, (11, 3, *sides)).astype(np.float32)
     with torch.inference_mode():
         expected = generator(torch.from_numpy(x)).numpy()
-    assert np.abs(make_engine(generator, 32)(x) - expected).max() < 1e-4
+    assert np.abs(make_engine(generator, size)(x) - expected).max() < 1e-4
+
+
+def test_openvino_reports_to_nobody(tiny_translation: Path) -> None:
+    make_engine(Translation.load(tiny_translation).generators[Direction.A_TO_B], None)
+    assert engine_name(None) != "OpenVINO" or sys.modules["openvino_telemetry"] is None
 
 
 def test_a_translation_of_whole_pictures_takes_any_size(tiny_translation: Path) -> None:

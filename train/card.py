@@ -91,6 +91,8 @@ def write_card(folder: Path, *, metrics: dict[str, Any], sheet: Path, words: dic
     translation = Translation.load(folder)
     config, run = translation.config, translation.config.training
     images.save(images.load(sheet), folder / SHEET_FILE, quality=88)
+    run["quality"] = words["verdict"]  # the page shows it
+    translation.save(folder)
     rows = [
         "| direction | test faces | judged the other domain before | after | moved colour | change |",
         "| --- | --- | --- | --- | --- | --- |",

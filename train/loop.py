@@ -114,7 +114,7 @@ def train(
             "minutes": round(seconds / 60, 1),
             "device": torch.cuda.get_device_name(device)
             if device.type == "cuda"
-            else f"CPU, {torch.get_num_threads()} threads",
+            else f"{torch.get_num_threads()} CPU core(s)",
             "train_a": len(a),
             "train_b": len(b),
             "config": config.to_dict(),

@@ -94,8 +94,10 @@ class HaarDetector:
         if eyes is not None:
             to_eyes, _ = fit_similarity(shape[:2], eyes)
             shape = shape @ to_eyes[:, :2].T + to_eyes[:, 2]
-        score = weight / (weight + 2) if eyes is None else (weight + 2) / (weight + 4)
-        return Face((x, y, x + width, y + height), min(max(score, 0.0), 1.0), shape.astype(np.float32))
+        # Two eyes where eyes belong are as good as certain; a box alone never is.
+        weight = max(weight, 0.0)
+        score = weight / (weight + 2) if eyes is None else 1 - 0.02 / (1 + weight)
+        return Face((x, y, x + width, y + height), score, shape.astype(np.float32))
 
     def _find_eyes(self, grey: NDArray[np.uint8], box: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Centres (2, 2) of the most face-like pair of eyes in the upper part of the box."""

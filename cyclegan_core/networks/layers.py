@@ -109,6 +109,8 @@ class ResidualBlock(nn.Module):
 def initialise(module: nn.Module) -> None:
     """N(0, 0.02) weights and zero biases, in place (Zhu et al. 2017, appendix); batch-norm scales are N(1, 0.02)."""
     for layer in module.modules():
+        if any(p.is_meta for p in layer.parameters(recurse=False)):
+            continue  # only its size is asked for, and torch would load its compiler, for seconds, to fill it
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, INITIAL_STD)
             if layer.bias is not None:
