@@ -60,15 +60,13 @@ class Alignment:
         margin = 2  # room for the interpolation's support
         left, top = max(roi[0] - margin, 0), max(roi[1] - margin, 0)
         part = picture[top : roi[3] + margin, left : roi[2] + margin]
+        rows, columns = part.shape[:2]
         shrink = min(1.0, self.scale)
-        height, width = (max(1, round(side * shrink)) for side in part.shape[:2])
+        height, width = max(1, round(rows * shrink)), max(1, round(columns * shrink))
         if shrink < 1:
             part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
         # From pixels of the resized part to pixels of the picture, centres at half-integers.
-        sx, sy = (
-            (min(picture.shape[1], roi[2] + margin) - left) / width,
-            (min(picture.shape[0], roi[3] + margin) - top) / height,
-        )
+        sx, sy = columns / width, rows / height
         to_picture = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2], [0, 0, 1]])
         return cv2.warpAffine(
             part,
@@ -98,8 +96,10 @@ def align(landmarks: NDArray[np.floating], template: NDArray[np.floating], size:
 
     template: (5, 2) as fractions of the crop. margin: fraction of the crop's side added on every side around it.
     """
+    if not np.isfinite(landmarks).all():
+        raise ValueError("the landmarks do not span a face")
     targets = ((np.asarray(template, np.float64) + margin) / (1 + 2 * margin)) * size - 0.5
     matrix, _ = fit_similarity(landmarks, targets)
-    if not np.isfinite(matrix).all() or math.hypot(matrix[0, 0], matrix[1, 0]) < 1e-6:
+    if math.hypot(matrix[0, 0], matrix[1, 0]) < 1e-6:
         raise ValueError("the landmarks do not span a face")
     return Alignment(matrix, size)
