@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+if not os.environ.get("GRADIO_SERVER_PORT", "7860").isdecimal():  # gradio reads it at its import, and would raise
+    sys.exit("GRADIO_SERVER_PORT must be the number of a port, such as 7860.")
 import cv2
 import gradio as gr
 import numpy as np

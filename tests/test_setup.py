@@ -255,3 +255,12 @@ def test_chromium_is_installed_or_asked_for(copy: Path, set_up: SetUp, tmp_path:
         assert ran.returncode != 0
         assert "no browser to be had" in ran.stderr
         assert "sudo apt-get install chromium" in ran.stderr
+
+
+def test_a_port_that_is_no_number_is_a_sentence() -> None:
+    settings = {**os.environ, "GRADIO_SERVER_PORT": "abc"}
+    run = subprocess.run(
+        [sys.executable, "app.py"], cwd=ROOT, env=settings, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "GRADIO_SERVER_PORT must be the number of a port, such as 7860.\n"
