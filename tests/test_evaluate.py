@@ -12,9 +12,6 @@ from train import card, evaluate
 from train.classifier import DomainClassifier
 from train.data import load_pictures
 
-WORDS = ("verdict", "command", "commit", "prepare", "evaluate", "failures")
-
-
 class BlueIsB(DomainClassifier):
     """A judge that looks at one thing: whether a picture is bluer than it is green."""
 
@@ -53,11 +50,11 @@ def test_from_weights_to_a_card(
     assert "Training the judge" not in capsys.readouterr().out  # it is kept
     arguments = [str(tmp_path / "mine"), "--metrics", str(out / "metrics.json")]
     arguments += ["--sheet", str(out / "sheet.png")]
-    for word in WORDS:
+    for word in card.WORDS:
         arguments += [f"--{word}", f"THE-{word}"]
     assert card.main(arguments) == 0
     text = (tmp_path / "mine" / "README.md").read_text()
-    assert all(f"THE-{word}" in text for word in WORDS)
+    assert all(f"THE-{word}" in text for word in card.WORDS)
     assert f"**{metrics['translation']['to_male']['judged_other_after']:.1%}**" in text
     assert "$" not in text
     assert images.load(tmp_path / "mine" / "sheet.jpg").shape[1] == 1024

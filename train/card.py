@@ -19,6 +19,7 @@ from cyclegan_core.translation import CARD_FILE, WEIGHTS_FILE, Translation
 from cyclegan_core.translation_config import Direction
 
 SHEET_FILE = "sheet.jpg"
+WORDS = ("verdict", "command", "commit", "remarks", "prepare", "evaluate", "failures")  # what no run can know
 
 CARD = Template("""\
 ---
@@ -67,6 +68,8 @@ Both in 1/255.
 | pictures seen | $pictures of each domain |
 | networks see | $size x $size pixels; $shown |
 
+$remarks
+
 The crops were cut with `$prepare`. The figures and the sheet come from `$evaluate`.
 
 ## What it does badly
@@ -86,7 +89,7 @@ deceive anybody.
 def write_card(folder: Path, *, metrics: dict[str, Any], sheet: Path, words: dict[str, str]) -> None:
     """Writes `README.md` and the sheet beside the translation in `folder`.
 
-    words: verdict, command, commit, prepare, evaluate, failures. Raises CycleganError and OSError.
+    words: those of WORDS. Raises CycleganError and OSError.
     """
     translation = Translation.load(folder)
     config, run = translation.config, translation.config.training
@@ -133,10 +136,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the translation; gets README.md and the sheet")
     parser.add_argument("--metrics", type=Path, required=True, help="metrics.json of train/evaluate.py")
     parser.add_argument("--sheet", type=Path, required=True, help="sheet.png of train/evaluate.py")
-    for name in ("verdict", "command", "commit", "prepare", "evaluate", "failures"):
+    for name in WORDS:
         parser.add_argument(f"--{name}", required=True, help="goes into the card as it is")
     options = parser.parse_args(arguments)
-    words = {n: getattr(options, n) for n in ("verdict", "command", "commit", "prepare", "evaluate", "failures")}
+    words = {name: getattr(options, name) for name in WORDS}
     try:
         write_card(
             options.folder, metrics=json.loads(options.metrics.read_text()), sheet=options.sheet, words=words
