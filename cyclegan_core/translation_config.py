@@ -39,7 +39,8 @@ class TranslationConfig:
 
     directions: a name for people of each direction. generator, generator_arguments: the class and how to build it.
     crop: None for a translation of whole pictures. output: `change` where output minus input is enlarged and added to
-    the photo, `picture` where the output replaces it. data_licence: of the pictures it was trained on.
+    the photo, `picture` where the output replaces it. gain: what a change is multiplied by at full strength: a careful
+    generator may be shown bolder than it was trained. data_licence: of the pictures it was trained on.
     training: a summary of the run, for people and for the model card.
     """
 
@@ -49,6 +50,7 @@ class TranslationConfig:
     generator_arguments: dict[str, Any]
     crop: Crop | None
     output: Literal["change", "picture"] = "picture"
+    gain: float = 1.0
     data_licence: str = "unknown"
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -70,6 +72,7 @@ class TranslationConfig:
             "crop": self.crop
             and {"size": self.crop.size, "template": [list(p) for p in self.crop.template], "margin": self.crop.margin},
             "output": self.output,
+            "gain": self.gain,
             "normalisation": NORMALISATION,
             "data_licence": self.data_licence,
             "training": self.training,
@@ -90,6 +93,9 @@ class TranslationConfig:
         output = _entry(content, "output", str)
         if output not in ("change", "picture"):
             raise TranslationError(f"config.json: output must be change or picture, not {output!r}")
+        gain = content.get("gain", 1.0)
+        if not _is_number(gain, 0.1, 4):
+            raise TranslationError(f"config.json: gain must be a number from 0.1 to 4, not {gain!r}")
         if content.get("normalisation") != NORMALISATION:
             raise TranslationError(f"config.json: normalisation must be {NORMALISATION}")
         return cls(
@@ -99,6 +105,7 @@ class TranslationConfig:
             generator_arguments=_entry(generator, "arguments", dict, "generator."),
             crop=_crop(content),
             output=output,
+            gain=float(gain),
             data_licence=_entry(content, "data_licence", str),
             training=_entry(content, "training", dict),
         )

@@ -173,7 +173,7 @@ class FaceTranslator:
         """Uint8 (B, H, W, 3) crops to what the config's output says, float32 (B, H, W, 3) in units of 1/255."""
         x = (crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)  # (B, 3, H, W)
         y = self._engines[way](np.ascontiguousarray(x))
-        out = (y - x) * 127.5 if self.config.output == "change" else (y + 1) * 127.5
+        out = (y - x) * (127.5 * self.config.gain) if self.config.output == "change" else (y + 1) * 127.5
         return np.ascontiguousarray(out.transpose(0, 2, 3, 1), dtype=np.float32)
 
 

@@ -12,6 +12,7 @@ from train import card, evaluate
 from train.classifier import DomainClassifier
 from train.data import load_pictures
 
+
 class BlueIsB(DomainClassifier):
     """A judge that looks at one thing: whether a picture is bluer than it is green."""
 

@@ -90,6 +90,8 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
         (changed("crop", "template", to=[[0, "a"]] * 5), "five"),
         (changed("crop", "margin", to=-1), "margin"),
         (changed("output", to="video"), "output must be"),
+        (changed("gain", to="bold"), "gain must be"),
+        (changed("gain", to=9), "gain must be"),
         (changed("normalisation", to={"mean": 0}), "normalisation"),
         (changed("training", to=[]), "training must be an object"),
     ],

@@ -64,6 +64,13 @@ def test_strength_runs_from_nothing_to_everything(translator: FaceTranslator, tw
     assert changes[2] / changes[3] == pytest.approx(0.5, abs=0.1)
 
 
+def test_gain_multiplies_the_change(tiny_translation: Path, two_people: np.ndarray) -> None:
+    plain = Translation.load(tiny_translation)
+    bold = FaceTranslator(Translation(replace(plain.config, gain=2.0), plain.generators))
+    once, twice = (t.generate(two_people, "to_male")[0].generated for t in (FaceTranslator(plain), bold))
+    assert np.allclose(twice, 2 * once, atol=1e-3)
+
+
 def test_no_face_is_the_same_picture_and_no_faces(translator: FaceTranslator) -> None:
     picture = np.full((120, 200, 3), 90, np.uint8)
     result = translator(picture, "to_female")

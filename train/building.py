@@ -26,6 +26,7 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
         generator=config.generator,
         generator_arguments=config.generator_arguments,
         crop=crop,
+        gain=config.gain,
         output=config.output,  # type: ignore[arg-type]  # checked when the translation is read
         data_licence=config.data_licence,
     )

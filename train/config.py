@@ -17,6 +17,7 @@ class TrainConfig:
     generator_arguments: dict[str, Any] = field(default_factory=dict)
     discriminator_arguments: dict[str, Any] = field(default_factory=dict)
     output: str = "picture"  # `change` where output minus input is enlarged and added to the photo
+    gain: float = 1.0  # what a change is multiplied by when it is shown; training does not know it
     data_licence: str = "unknown"
 
     batch: int = 8
@@ -83,6 +84,7 @@ PRESETS: dict[str, TrainConfig] = {
         },
         discriminator_arguments={"channels": 24, "layers": 3},
         output="change",
+        gain=1.2,
         data_licence=UTKFACE_LICENCE,
         learning_rate=3e-4,
         cycle=3.0,

@@ -58,7 +58,9 @@ def measure(translation: Translation, pictures: dict[str, Tensor], judge: Domain
     figures = {}
     for direction, generator in translation.generators.items():
         before = pictures[direction]
-        shown = show_translated(generator, before, size=crop.size, output=translation.config.output)
+        shown = show_translated(
+            generator, before, size=crop.size, output=translation.config.output, gain=translation.config.gain
+        )
         after = torch.from_numpy(shown).permute(0, 3, 1, 2)
         shares = [share_of_b(judge, p, size=JUDGE_SIZE) for p in (before, after)]
         if direction is Direction.B_TO_A:
@@ -116,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
             sheet,
             size=crop.size,
             output=translation.config.output,
+            gain=translation.config.gain,
             side=STORED,
         )
     except (CycleganError, OSError) as error:

@@ -124,7 +124,15 @@ def train(
             {Direction(name): generator for name, generator in ema.items()},
         )
         translation.save(output / "translation")
-        save_sheet(output / f"samples_{done:08d}.png", ema, shown, size=config.size, output=config.output, side=128)
+        save_sheet(
+            output / f"samples_{done:08d}.png",
+            ema,
+            shown,
+            size=config.size,
+            output=config.output,
+            gain=config.gain,
+            side=128,
+        )
         return translation
 
     def progress() -> float:

@@ -16,11 +16,11 @@ from train.data import to_float
 
 @torch.inference_mode()
 def show_translated(
-    generator: nn.Module, pictures: Tensor, *, size: int, output: str, batch: int = 64
+    generator: nn.Module, pictures: Tensor, *, size: int, output: str, gain: float, batch: int = 64
 ) -> NDArray[np.uint8]:
     """Uint8 (N, 3, S, S) crops of any side S, translated and blended as in the demo, as uint8 (N, S, S, 3).
 
-    size: side that the generator sees. output: `change` or `picture`, as in a translation's config.
+    size: side that the generator sees. output, gain: as in a translation's config.
     """
     shown = pictures.cpu().numpy().transpose(0, 2, 3, 1).copy(order="C")
     alignment = Alignment(np.eye(2, 3), shown.shape[1])
@@ -31,7 +31,7 @@ def show_translated(
         x = to_float(torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)).to(device)
         y = generator(x)
         if output == "change":
-            for picture, change in zip(part, ((y - x) * 127.5).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+            for picture, change in zip(part, ((y - x) * (127.5 * gain)).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
                 add_change(picture, alignment, change)
         else:
             for picture, crop in zip(part, ((y + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy(), strict=True):
@@ -46,6 +46,7 @@ def save_sheet(
     *,
     size: int,
     output: str,
+    gain: float,
     side: int,
     columns: int = 8,
 ) -> None:
@@ -56,7 +57,7 @@ def save_sheet(
     rows = []
     for direction, generator in generators.items():
         before = pictures[direction].permute(0, 2, 3, 1).cpu().numpy()
-        after = show_translated(generator, pictures[direction], size=size, output=output)
+        after = show_translated(generator, pictures[direction], size=size, output=output, gain=gain)
         for start in range(0, len(before) - columns + 1, columns):
             rows += [before[start : start + columns], after[start : start + columns]]
     resize = [[cv2.resize(p, (side, side), interpolation=cv2.INTER_CUBIC) for p in row] for row in rows]
