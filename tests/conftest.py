@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -66,6 +67,12 @@ def face_picture() -> Path:
 def two_faces_picture() -> Path:
     """A photograph with two faces, 2000 x 1428 pixels."""
     return _photo("obama_and_biden.jpg")
+
+
+@pytest.fixture(scope="session")
+def face(face_picture: Path) -> np.ndarray:
+    """A photograph of a face, small enough to be translated in a moment."""
+    return cv2.resize(images.load(face_picture), (300, 375), interpolation=cv2.INTER_AREA)
 
 
 def _photo(name: str) -> Path:

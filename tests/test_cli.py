@@ -1,12 +1,8 @@
 """The command line: what is written where, what is said, and the exit codes."""
 
 import errno
-import json
 import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from cyclegan_core import catalog, engines, images, translation
+from cyclegan_core import images
 from cyclegan_core.cli import main
 from cyclegan_core.errors import PictureError
-from cyclegan_core.faces import detector_weights
 
 ROOT = Path(__file__).parents[1]
 
@@ -38,12 +33,6 @@ def run(
         return code, out, err
 
     return call
-
-
-@pytest.fixture(scope="session")
-def face(face_picture: Path) -> np.ndarray:
-    """A photograph of a face, small enough to be translated in a moment."""
-    return cv2.resize(images.load(face_picture), (300, 375), interpolation=cv2.INTER_AREA)
 
 
 @pytest.fixture(scope="session")
@@ -392,187 +381,3 @@ def test_the_progress_bar_is_for_terminals(
     assert "1/1" in errors
     assert f"{source}: no face found, the picture is written\n" in errors
     assert said == "0 translated, 1 without a face, 0 failed\n"
-
-
-# ---- info
-
-
-@pytest.fixture
-def info(
-    tiny_translation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs `info` where one translation, `tiny`, is embedded and there are no detector weights."""
-    embedded = tmp_path / "weights"
-    embedded.mkdir()
-    (embedded / "tiny").symlink_to(tiny_translation)
-    monkeypatch.setattr(translation, "EMBEDDED", embedded)
-    tiny = catalog.Entry("tiny", "Tiny", {"to_female": "", "to_male": ""})
-    monkeypatch.setattr("cyclegan_core.info.CATALOG", (tiny,))
-    monkeypatch.setattr(detector_weights, "find", lambda: None)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        code = main(["info", *arguments])
-        return code, *capsys.readouterr()
-
-    return call
-
-
-def test_info(info: Run, tiny_translation: Path) -> None:
-    code, said, errors = info()
-
-    assert (code, errors) == (0, "")
-    size = (tiny_translation / "model.safetensors").stat().st_size
-    for line in (
-        f"python                  {sys.version.split()[0]}",
-        "detector                Haar cascades",
-        "translation tiny        to_female, to_male",
-        f"  source: embedded, run by {engines.engine_name(32)}",
-        f"  weights: {size / 1e6:.1f} MB",
-        "  trained: 1,234,567 pictures in 42.5 minutes",
-    ):
-        assert line in said.splitlines()
-    assert "cyclegan_core.faces.detector_weights" in said
-    assert detector_weights.VARIABLE in said
-
-
-def test_info_as_json(info: Run) -> None:
-    code, said, _ = info("--json")
-
-    report = json.loads(said)
-    assert code == 0
-    assert report["versions"]["torch"].startswith("2.")
-    assert report["detector"]["name"] == "Haar cascades"
-    (tiny,) = report["translations"]
-    assert (tiny["name"], tiny["source"], tiny["problem"]) == ("tiny", "embedded", None)
-    assert tiny["weights_bytes"] > 1000
-    assert tiny["engine"] == engines.engine_name(32)
-    assert tiny["training"]["pictures"] == 1234567
-
-
-def test_info_names_a_broken_translation_and_still_says_the_rest(
-    info: Run, tiny_translation: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "weights" / "tiny").unlink()
-    (tmp_path / "weights" / "tiny").mkdir()
-    config, weights = ((tiny_translation / name).read_bytes() for name in ("config.json", "model.safetensors"))
-    (tmp_path / "weights" / "tiny" / "config.json").write_bytes(config)
-    (tmp_path / "weights" / "tiny" / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-
-    code, said, _ = info()
-
-    assert code == 1
-    assert "detector                Haar cascades" in said
-    assert "  problem: model.safetensors is damaged or cut off" in said
-
-
-def test_info_of_a_training_that_is_not_recorded(info: Run, tiny_translation: Path, tmp_path: Path) -> None:
-    (tmp_path / "weights" / "tiny").unlink()
-    loaded = translation.Translation.load(tiny_translation)
-    loaded.config.training.clear()
-    loaded.save(tmp_path / "weights" / "tiny")
-
-    code, said, _ = info()
-
-    assert code == 0
-    assert "  trained: for how long is not recorded" in said
-
-
-def test_info_of_a_hub_translation_does_not_download(info: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = catalog.Entry("far", "Far", {"there": "", "back": ""}, repository="no-such-org/far", revision="abc")
-    monkeypatch.setattr("cyclegan_core.info.CATALOG", (entry,))
-
-    code, said, _ = info()
-
-    assert code == 0
-    assert "  source: no-such-org/far@abc" in said
-    assert "  weights: fetched from the Hub at the first use" in said
-
-
-def test_info_says_what_is_wrong_with_the_detector(info: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.undo()
-    monkeypatch.setenv(detector_weights.VARIABLE, str(tmp_path / "no-such.pth"))
-
-    code, said, _ = info()
-
-    assert code == 1
-    assert f"  problem: {detector_weights.VARIABLE} names a file that is not there" in said
-
-
-# ---- as a process
-
-
-def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "cyclegan_core", *map(str, arguments)]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
-
-
-@pytest.mark.parametrize(("arguments", "expected"), [(["--help"], 0), (["translate", "--help"], 0), ([], 2)])
-def test_help_needs_no_torch(arguments: list[str], expected: int) -> None:
-    code = (
-        "import sys; from cyclegan_core.cli import main\n"
-        "try: code = main(sys.argv[1:])\n"
-        "except SystemExit as stopped: code = stopped.code\n"
-        "heavy = {'torch', 'cv2', 'numpy', 'PIL'} & set(sys.modules)\n"
-        "sys.exit(f'imported {heavy}' if heavy else code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-
-    assert done.returncode == expected, done.stderr
-    text = done.stderr if expected else done.stdout
-    assert text.startswith("usage: python -m cyclegan_core")
-    assert "130 when stopped by Ctrl-C" in " ".join(text.split())
-
-
-def test_the_whole_way_as_a_process(tiny_translation: Path, tmp_path: Path, face: np.ndarray) -> None:
-    put(face, tmp_path / "in" / "a.jpg")
-    (tmp_path / "in" / "b.jpg").write_bytes(b"")
-    options = ["--translation", tiny_translation, "--direction", "to_male", "--output", tmp_path / "out"]
-
-    process = start("translate", tmp_path / "in", *options)
-    said, errors = process.communicate()
-
-    assert (process.returncode, said) == (1, "1 translated, 0 without a face, 1 failed\n")
-    assert errors == f"{tmp_path}/in/b.jpg: b.jpg is empty: copy or download it again.\n"
-    assert tree(tmp_path / "out") == ["a.jpg"]
-
-
-def test_ctrl_c(tiny_translation: Path, tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
-    for number in range(50):
-        put(noise, tmp_path / "in" / f"{number:02}.png")
-    options = ["--translation", tiny_translation, "--direction", "to_male", "--output", tmp_path / "out"]
-
-    process = start("translate", tmp_path / "in", *options)
-    while process.poll() is None and not tree(tmp_path / "out"):
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    said, errors = process.communicate()
-
-    assert (process.returncode, said) == (130, "")
-    assert errors.splitlines()[-1] == "stopped; the pictures written so far are whole"
-    assert "Traceback" not in errors
-    written = tree(tmp_path / "out")
-    assert 0 < len(written) < 50
-    assert all(images.load(tmp_path / "out" / name).shape == noise.shape for name in written)
-
-
-def test_a_reader_that_has_gone() -> None:
-    reading, writing = os.pipe()
-    process = start("--help", stdout=writing, env={**os.environ, "PYTHONUNBUFFERED": ""})
-    os.close(reading)
-    os.close(writing)
-    _, errors = process.communicate()
-
-    assert (process.returncode, errors) == (141, "")
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
-def test_a_full_disk_behind_stdout() -> None:
-    with open("/dev/full", "w") as full:
-        process = start("--help", stdout=full, env={**os.environ, "PYTHONUNBUFFERED": ""})
-        _, errors = process.communicate()
-
-    assert (process.returncode, errors) == (1, "error: input or output: No space left on device\n")
