@@ -78,8 +78,8 @@ class Visit:
         expect(self.button).to_be_visible(timeout=PATIENCE)
 
     def _note_failure(self, request: Request) -> None:
-        # gradio itself breaks the stream of results off when it has all of them, and the browser stops loading a picture
-        # that a newer one replaces.
+        # gradio itself breaks the stream of results off when it has all of them, and the browser stops loading a
+        # picture that a newer one replaces.
         given_up = "/queue/data" in request.url or request.resource_type == "image"
         if not given_up or request.failure != "net::ERR_ABORTED":
             self.wrong.append(f"{request.failure} {request.url}")
