@@ -59,7 +59,9 @@ def test_ctrl_c(tiny_translation: Path, tmp_path: Path) -> None:
         put(noise, tmp_path / "in" / f"{number:02}.png")
     options = ["--translation", tiny_translation, "--direction", "to_male", "--output", tmp_path / "out"]
 
-    process = start("translate", tmp_path / "in", *options)
+    # A shell that starts the tests in the background has them ignore SIGINT, and a child inherits that.
+    heed = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = start("translate", tmp_path / "in", *options, preexec_fn=heed)
     while process.poll() is None and not tree(tmp_path / "out"):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
