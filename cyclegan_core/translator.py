@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclegan_core.composition import GeneratedFace, close_up, lay
 from cyclegan_core.engines import Engine, engine_name, make_engine
-from cyclegan_core.faces.alignment import Alignment, align
-from cyclegan_core.faces.blending import add_change, paste
+from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from cyclegan_core.faces.face import Face
 from cyclegan_core.translation import Translation
@@ -45,15 +45,6 @@ class TranslatedPicture(np.ndarray[Any, np.dtype[np.uint8]]):
 
     def __array_finalize__(self, obj: NDArray[Any] | None) -> None:
         self.faces = ()  # a slice or a sum of pictures has no claim to their faces
-
-
-@dataclass(frozen=True, eq=False)
-class GeneratedFace:
-    """A face and what the generator made of it: `change` or `picture`, float32 (S, S, 3) in units of 1/255."""
-
-    face: Face
-    alignment: Alignment
-    generated: NDArray[np.float32]
 
 
 class FaceTranslator:
@@ -104,7 +95,7 @@ class FaceTranslator:
 
         `blend` then applies any strength without running it again.
         """
-        _check_picture(picture)
+        check_picture(picture)
         way = self.config.direction(direction)
         if self.config.crop is None:
             return (self._generate_whole(picture, way),)
@@ -115,50 +106,23 @@ class FaceTranslator:
         template = np.array(self.config.crop.template)
         alignments = [align(f.landmarks, template, self.config.crop.size, self.config.crop.margin) for f in faces]
         generated = self._run(way, np.stack([alignment.crop(picture) for alignment in alignments]))
-        return tuple(map(GeneratedFace, faces, alignments, generated))
+        return tuple(
+            GeneratedFace(face, alignment, made, self.config.output)
+            for face, alignment, made in zip(faces, alignments, generated, strict=True)
+        )
 
     def find_faces(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right."""
-        _check_picture(picture)
+        check_picture(picture)
         return find_faces(self.detector, picture)
 
     def blend(
         self, picture: NDArray[np.uint8], generated: Sequence[GeneratedFace], strength: float = 1.0
     ) -> TranslatedPicture:
         """The picture with what `generate` made of its faces, at a strength in [0, 1]."""
-        _check_picture(picture)
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1, not {strength}")
-        result = np.array(picture, subok=False)
-        if strength > 0:
-            # The nearest face last, so that it lies over those behind it.
-            for item in sorted(generated, key=lambda item: item.face.width):
-                self._blend_one(result, item, strength)
-        if self.config.crop is None:
-            return TranslatedPicture.of(result, ())
-        shown = [item.alignment.at_size(SHOWN_SIZE) for item in generated]
-        return TranslatedPicture.of(
-            result,
-            [
-                TranslatedFace(item.face, alignment.crop(picture), alignment.crop(result))
-                for item, alignment in zip(generated, shown, strict=True)
-            ],
-        )
-
-    def _blend_one(self, picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
-        if self.config.crop is None:
-            height, width = picture.shape[:2]
-            whole = cv2.resize(item.generated, (width, height), interpolation=cv2.INTER_CUBIC)
-            mixed = (
-                picture + strength * whole
-                if self.config.output == "change"
-                else (picture + strength * (whole - picture))
-            )
-            np.copyto(picture, np.rint(mixed).clip(0, 255).astype(np.uint8))
-        elif self.config.output == "change":
-            add_change(picture, item.alignment, item.generated * np.float32(strength))
-        else:
-            paste(picture, item.alignment, item.generated, strength)
+        check_picture(picture)
+        check_strength(strength)
+        return blend(picture, [(item,) for item in generated], strength)
 
     def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> GeneratedFace:
         """The whole picture as one crop, at the nearest size that the generator takes."""
@@ -166,8 +130,7 @@ class FaceTranslator:
         shrink = min(1.0, LARGEST_SIDE / max(height, width))
         size = [max(2, round(side * shrink / self._multiple)) * self._multiple for side in (width, height)]
         small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC)
-        face = Face((0.0, 0.0, float(width), float(height)), 1.0, np.zeros((5, 2), np.float32))
-        return GeneratedFace(face, Alignment(np.eye(2, 3), max(height, width)), self._run(way, small[None])[0])
+        return GeneratedFace(None, None, self._run(way, small[None])[0], self.config.output)
 
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Uint8 (B, H, W, 3) crops to what the config's output says, float32 (B, H, W, 3) in units of 1/255."""
@@ -177,9 +140,34 @@ class FaceTranslator:
         return np.ascontiguousarray(out.transpose(0, 2, 3, 1), dtype=np.float32)
 
 
-def _check_picture(picture: Any) -> None:
+def blend(
+    picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float
+) -> TranslatedPicture:
+    """A new picture with the layers of every face laid over it: RGB uint8 (H, W, 3), a strength in [0, 1]."""
+    result = np.array(picture, subok=False)
+    if strength > 0:
+        # The nearest face last, so that it lies over those behind it; whole pictures lie under all faces.
+        for items in sorted(layers, key=lambda items: max((i.face.width for i in items if i.face), default=0.0)):
+            for item in items:
+                lay(result, item, strength)
+    shown = []
+    for items in layers:
+        faces = [item.face for item in items if item.face]
+        if faces:
+            shown.append(TranslatedFace(faces[0], *close_up(picture, tuple(items), strength, SHOWN_SIZE)))
+    return TranslatedPicture.of(result, shown)
+
+
+def check_picture(picture: Any) -> None:
+    """Raises ValueError for what is not an RGB uint8 (H, W, 3) array."""
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         kind = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
         raise ValueError(f"a picture must be an RGB uint8 array of shape (H, W, 3), not {kind}; see images.load")
     if min(picture.shape[:2]) < 1:
         raise ValueError("the picture is empty")
+
+
+def check_strength(strength: float) -> None:
+    """Raises ValueError for a strength that is not in [0, 1]."""
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must be from 0 to 1, not {strength}")
