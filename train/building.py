@@ -1,5 +1,6 @@
 """From a config to networks: generators, discriminators, the classifier that guides, and the averaged generators."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,9 +14,6 @@ from train.checkpoint import write_atomically
 from train.classifier import DomainClassifier, share_of_b, train_classifier
 from train.config import TrainConfig
 from train.step import Networks
-
-GUIDE_PICTURES = 50_000
-GUIDE_RADIUS = 1.0  # at 64 pixels; 3 was tried and leaves the classifier hardly better than chance
 
 
 def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
@@ -53,14 +51,16 @@ def build_networks(config: TrainConfig, device: torch.device, init: Translation 
 
 def load_or_train_guide(config: TrainConfig, data: Path, a: Tensor, b: Tensor) -> DomainClassifier:
     """The classifier that guides; kept beside the data, as it depends on nothing else and takes minutes to train."""
-    kept = data / f"guide_{config.size}px_seed{config.seed}.pt"
+    size, pictures, radius = config.guide_size, config.guide_pictures, config.guide_radius
+    kept = data / f"guide_{size}px_radius{radius:g}_{pictures}_seed{config.seed}.pt"
     if kept.is_file():
         guide = DomainClassifier()
         guide.load_state_dict(torch.load(kept, weights_only=True))
         return guide.to(a.device).eval().requires_grad_(False)
-    print(f"Training the classifier that guides, on {GUIDE_PICTURES:,} pictures of the training split", flush=True)
-    guide = train_classifier(a, b, config, pictures=GUIDE_PICTURES, seed=config.seed, radius=GUIDE_RADIUS)
-    right = 1 - share_of_b(guide, a, size=config.size), share_of_b(guide, b, size=config.size)
+    print(f"Training the classifier that guides, on {pictures:,} pictures of the training split", flush=True)
+    seen = replace(config, size=size)
+    guide = train_classifier(a, b, seen, pictures=pictures, seed=config.seed, radius=radius)
+    right = 1 - share_of_b(guide, a, size=size), share_of_b(guide, b, size=size)
     print(f"It puts {right[0]:.1%} of A and {right[1]:.1%} of B right (pictures it was trained on)", flush=True)
     write_atomically(kept, guide.state_dict())
     return guide

@@ -158,7 +158,8 @@ def train(
         # Generators: discriminators only pass the gradient through.
         for net in nets.discriminators().values():
             net.requires_grad_(False)
-        loss, parts, fake_a, fake_b = generator_step(nets, real_a, real_b, config, step, progress())
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+            loss, parts, fake_a, fake_b = generator_step(nets, real_a, real_b, config, step, progress())
         optimisers["generators"].zero_grad()
         loss.backward()
         optimisers["generators"].step()
@@ -167,8 +168,9 @@ def train(
         # Discriminators.
         for net in nets.discriminators().values():
             net.requires_grad_(True)
-        judged_a = discriminator_step(nets.judge_a, real_a, fake_a, real_b, pools["a"], config)
-        judged_b = discriminator_step(nets.judge_b, real_b, fake_b, real_a, pools["b"], config)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
+            judged_a = discriminator_step(nets.judge_a, real_a, fake_a, real_b, pools["a"], config)
+            judged_b = discriminator_step(nets.judge_b, real_b, fake_b, real_a, pools["b"], config)
         optimisers["discriminators"].zero_grad()
         (judged_a + judged_b).backward()
         optimisers["discriminators"].step()

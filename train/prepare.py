@@ -3,6 +3,7 @@
 python train/prepare.py utkface UTKFACE_DIR --by sex --ages 18-116 --output crops/gender
 python train/prepare.py utkface UTKFACE_DIR --by age --young 18-32 --old 55-80 --output crops/age
 python train/prepare.py celeba CELEBA_DIR --attribute Male --output crops/celeba_male
+python train/prepare.py selfie2anime SELFIE2ANIME_DIR --men CELEBA_DIR --output crops/anime
 """
 
 import argparse
@@ -22,10 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, align
+from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, WIDE_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from train.data import CROPS_FILE
-from train.sources import Labelled, celeba_by_attribute, utkface_by_age, utkface_by_sex
+from train.sources import Labelled, celeba_by_attribute, selfie2anime, utkface_by_age, utkface_by_sex
+
+Template = tuple[tuple[float, float], ...]
 
 BLUR_SIDE = 64  # sharpness is measured at the size that a first stage trains on
 # Mean distance between the channels below which a picture counts as grey, in units of 1/255.
@@ -34,12 +37,14 @@ GREY_CHROMA = 4.0
 BLURRED = 60.0
 
 
-def cut(picture: NDArray[np.uint8], detector: Detector, size: int) -> tuple[NDArray[np.uint8] | None, str]:
+def cut(
+    picture: NDArray[np.uint8], detector: Detector, size: int, template: Template = TIGHT_TEMPLATE
+) -> tuple[NDArray[np.uint8] | None, str]:
     """The aligned crop, RGB uint8 (size, size, 3), of the largest face, or None and the reason."""
     faces = find_faces(detector, picture)
     if not faces:
         return None, "no face found"
-    crop = align(max(faces, key=lambda face: face.width).landmarks, np.array(TIGHT_TEMPLATE), size).crop(picture)
+    crop = align(max(faces, key=lambda face: face.width).landmarks, np.array(template), size).crop(picture)
     small = cv2.resize(crop, (BLUR_SIDE, BLUR_SIDE), interpolation=cv2.INTER_AREA)
     if np.ptp(small.astype(np.float32), axis=2).mean() < GREY_CHROMA:
         return None, "grey"
@@ -48,13 +53,29 @@ def cut(picture: NDArray[np.uint8], detector: Detector, size: int) -> tuple[NDAr
     return crop, ""
 
 
+def whole(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The middle square of an RGB uint8 (H, W, 3) picture at the size of a crop."""
+    side = min(picture.shape[:2])
+    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
+    square = picture[top : top + side, left : left + side]
+    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
+
+
 def in_test_split(name: str, share: float, seed: int) -> bool:
     """Whether a picture belongs to the test split: decided by its name alone, so that adding pictures moves none."""
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def prepare(pictures: Iterable[Labelled], output: Path, *, size: int, test: float, seed: int) -> Counter[str]:
+def prepare(
+    pictures: Iterable[Labelled],
+    output: Path,
+    *,
+    size: int,
+    test: float,
+    seed: int,
+    template: Template = TIGHT_TEMPLATE,
+) -> Counter[str]:
     """Cuts every labelled picture; returns how many went where and why the others did not.
 
     A crop that an earlier, interrupted run wrote is kept, so the same command goes on where it stopped.
@@ -80,11 +101,12 @@ def prepare(pictures: Iterable[Labelled], output: Path, *, size: int, test: floa
             counts["dropped: duplicate"] += 1
             continue
         seen.add(digest)
-        split = "test" if in_test_split(item.path.name, test, seed) else "train"
+        split = item.split or ("test" if in_test_split(item.path.name, test, seed) else "train")
         target = output / f"{split}{item.domain}" / f"{item.path.stem}.png"
         if not target.exists():
             try:
-                crop, reason = cut(images.load(item.path), detector, size)
+                picture = images.load(item.path)
+                crop, reason = (whole(picture, size), "") if item.drawn else cut(picture, detector, size, template)
             except PictureError as error:
                 tqdm.write(str(error), file=sys.stderr)
                 crop, reason = None, "unreadable"
@@ -129,6 +151,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     utkface.add_argument("--old", type=_range, default=(55, 80), help="domain B with --by age (55-80)")
     celeba = sets.add_parser("celeba", parents=[common], help="img_align_celeba and list_attr_celeba.txt")
     celeba.add_argument("--attribute", default="Male", help="domain A has it, domain B has not (Male)")
+    anime = sets.add_parser("selfie2anime", parents=[common], help="trainA, trainB, testA and testB of U-GAT-IT's set")
+    anime.add_argument("--men", type=Path, metavar="CELEBA_DIR", help="adds CelebA's men: the selfies show women only")
     return parser.parse_args(arguments)
 
 
@@ -137,15 +161,20 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not 16 <= options.size <= 1024:
             raise CycleganError(f"--size must be 16 to 1024 pixels, not {options.size}")
-        if options.set == "celeba":
+        template = WIDE_TEMPLATE if options.set == "selfie2anime" else TIGHT_TEMPLATE
+        if options.set == "selfie2anime":
+            pictures = selfie2anime(options.folder, men=options.men)
+        elif options.set == "celeba":
             pictures = celeba_by_attribute(options.folder, attribute=options.attribute)
         elif options.by == "sex":
             pictures = utkface_by_sex(options.folder, ages=options.ages)
         else:
             pictures = utkface_by_age(options.folder, young=options.young, old=options.old)
-        counts = prepare(pictures, options.output, size=options.size, test=options.test, seed=options.seed)
+        counts = prepare(
+            pictures, options.output, size=options.size, test=options.test, seed=options.seed, template=template
+        )
         described = {
-            "template": TIGHT_TEMPLATE,
+            "template": template,
             "margin": 0.0,
             "size": options.size,
             "test": options.test,

@@ -37,6 +37,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="instead of the preset's")
     parser.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, folder or Hub repo")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument("--bf16", action="store_true", help="bfloat16 forward passes: faster where hardware has them")
     parser.add_argument("--threads", type=_count, help="CPU threads; one to a core that nothing else uses is fastest")
     return parser.parse_args(arguments)
 
@@ -62,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
             for name in ("size", "batch", "learning_rate", "seed")
             if getattr(options, name) is not None
         }
+        if options.bf16:
+            overrides["bf16"] = True
         config = replace(preset(options.preset), **overrides)
         train(
             config,

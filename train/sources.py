@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from cyclegan_core.errors import CycleganError
 
 Domain = Literal["A", "B"]
+Split = Literal["train", "test"]
 UTKFACE_NAME = re.compile(r"^(?P<age>\d{1,3})_(?P<sex>[01])_(?P<race>[0-4])_\d+\.jpg")
 
 
@@ -19,6 +20,8 @@ class Labelled:
     path: Path
     domain: Domain | None
     reason: str = ""
+    split: Split | None = None  # where the set has a split of its own
+    drawn: bool = False  # no photograph: taken as it is, as no detector places the landmarks of a drawing well
 
 
 def utkface_by_sex(folder: Path, *, ages: tuple[int, int]) -> Iterator[Labelled]:
@@ -63,6 +66,21 @@ def celeba_by_attribute(folder: Path, *, attribute: str) -> Iterator[Labelled]:
             yield Labelled(path, None, "malformed row in the list")
         else:
             yield Labelled(path, "A" if values[column] == "1" else "B")
+
+
+def selfie2anime(folder: Path, *, men: Path | None) -> Iterator[Labelled]:
+    """Photographs as domain A and anime faces as B, in the split of selfie2anime: trainA, trainB, testA, testB.
+
+    men: CelebA's folder, whose men are added to domain A, as the selfies are all of women. Raises CycleganError.
+    """
+    for split in get_args(Split):
+        for domain in get_args(Domain):
+            paths = sorted((folder / f"{split}{domain}").glob("*.jpg"))
+            if not paths:
+                raise CycleganError(f"{folder.name} holds no {split}{domain} of .jpg files; name selfie2anime's folder")
+            yield from (Labelled(path, domain, split=split, drawn=domain == "B") for path in paths)
+    if men is not None:
+        yield from (item for item in celeba_by_attribute(men, attribute="Male") if item.domain == "A")
 
 
 def _utkface(folder: Path) -> Iterator[tuple[Path, int, int]]:

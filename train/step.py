@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_core import losses
@@ -35,8 +36,9 @@ def generator_step(
 
     progress: share of the run's budget that is spent, in [0, 1].
     """
-    fake_b, fake_a = nets.a_to_b(real_a), nets.b_to_a(real_b)
-    parts = {"adversarial": losses.generator_loss(nets.judge_b(fake_b)) + losses.generator_loss(nets.judge_a(fake_a))}
+    fake_b, fake_a = nets.a_to_b(real_a).float(), nets.b_to_a(real_b).float()  # losses are summed in full precision
+    judged = nets.judge_b(fake_b).float(), nets.judge_a(fake_a).float()
+    parts = {"adversarial": losses.generator_loss(judged[0]) + losses.generator_loss(judged[1])}
     loss = parts["adversarial"]
     if step % config.cycle_every == 0:
         parts["cycle"] = losses.cycle_consistency_loss(nets.b_to_a(fake_b), real_a)
@@ -57,11 +59,18 @@ def generator_step(
         loss = loss + config.excess * parts["excess"]
     if nets.guide is not None:
         weight = config.attribute + (config.attribute_end - config.attribute) * progress
-        votes_b, votes_a = nets.guide(disturb(fake_b)), nets.guide(disturb(fake_a))
+        votes_b, votes_a = (nets.guide(disturb(resized(fake, config.guide_size))) for fake in (fake_b, fake_a))
         parts["attribute"] = losses.attribute_loss(votes_b, True, config.certainty)
         parts["attribute"] = parts["attribute"] + losses.attribute_loss(votes_a, False, config.certainty)
         loss = loss + weight * parts["attribute"]
     return loss, {name: part.detach() for name, part in parts.items()}, fake_a.detach(), fake_b.detach()
+
+
+def resized(pictures: Tensor, size: int) -> Tensor:
+    """Float (B, 3, S, S) pictures at another side, without aliasing."""
+    if pictures.shape[-1] == size:
+        return pictures
+    return F.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def discriminator_step(
@@ -71,5 +80,5 @@ def discriminator_step(
     fake = pool.query(fake)
     if config.cross_domain:
         fake = torch.cat([fake, other_real])
-    scores = judge(torch.cat([real, fake]))  # one pass for all: faster, and there is no norm that would mix them
+    scores = judge(torch.cat([real, fake])).float()  # one pass: faster, and no norm mixes them
     return losses.discriminator_loss(scores[: len(real)], scores[len(real) :])

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 # Mean landmarks of UTKFace's aligned chips as fractions of the crop, made symmetric: tight, from brows to chin.
 TIGHT_TEMPLATE = ((0.305, 0.295), (0.695, 0.295), (0.5, 0.52), (0.33, 0.684), (0.67, 0.684))
+# The same face smaller: room for hair, ears and neck, and the mouth where anime faces (selfie2anime) have theirs.
+WIDE_TEMPLATE = ((0.38, 0.41), (0.62, 0.41), (0.5, 0.548), (0.395, 0.65), (0.605, 0.65))
 
 
 @dataclass(frozen=True, eq=False)
