@@ -9,6 +9,8 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.faces.alignment import WIDE_TEMPLATE
+from cyclegan_core.faces.detection import find_detector
 from train import prepare
 from train.sources import celeba_by_attribute, utkface_by_age, utkface_by_sex
 
@@ -96,7 +98,33 @@ def test_celeba_by_attribute(tmp_path: Path) -> None:
         list(celeba_by_attribute(tmp_path, attribute="Hat"))
 
 
-@pytest.mark.parametrize("source", ["utkface", "celeba"])
+def test_selfie2anime_keeps_its_own_split_and_takes_drawings_as_they_are(tmp_path: Path, face: np.ndarray) -> None:
+    drawing = np.zeros((256, 320, 3), np.uint8)
+    drawing[:, 32:-32] = (250, 180, 60)  # no detector finds a face in this, and only its middle square is wanted
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / "set" / split).mkdir(parents=True)
+        picture = face if split.endswith("A") else drawing
+        shade = 0.9 if split.startswith("test") else 1.0  # the same picture on both sides would be dropped
+        cv2.imwrite(str(tmp_path / "set" / split / "0.jpg"), (picture[..., ::-1] * shade).astype(np.uint8))
+    celeba = tmp_path / "celeba"
+    (celeba / "img_align_celeba").mkdir(parents=True)
+    (celeba / "list_attr_celeba.txt").write_text("2\nMale\n000001.jpg 1\n000002.jpg -1\n")
+    for name in ("000001", "000002"):
+        cv2.imwrite(str(celeba / "img_align_celeba" / f"{name}.jpg"), np.ascontiguousarray(face[:, ::-1, ::-1]))
+    out = tmp_path / "out"
+    arguments = ["selfie2anime", str(tmp_path / "set"), "--men", str(celeba), "--output", str(out), "--size", "64"]
+    assert prepare.main([*arguments, "--test", "0"]) == 0
+    described = json.loads((out / "crops.json").read_text())
+    assert described["counts"] == {"testA": 1, "testB": 1, "trainA": 2, "trainB": 1}
+    assert described["template"] == [list(point) for point in WIDE_TEMPLATE]
+    assert np.abs(images.load(out / "trainB" / "0.png").astype(int) - (250, 180, 60)).max() < 8
+    (wide,) = (images.load(path) for path in (out / "testA").iterdir())
+    tight, _ = prepare.cut(face, find_detector(), 64)
+    assert tight is not None
+    assert np.abs(wide.astype(int) - tight).mean() > 20, "another piece of the photo"
+
+
+@pytest.mark.parametrize("source", ["utkface", "celeba", "selfie2anime"])
 def test_a_folder_that_is_no_such_set_is_a_sentence(
     source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

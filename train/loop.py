@@ -19,7 +19,7 @@ from train.building import average, build_networks, describe, load_or_train_guid
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.data import Shuffled, augment, load_pictures, stored_size
-from train.samples import save_sheet
+from train.samples import save_sheet, spread
 from train.step import discriminator_step, generator_step
 
 LOG_FILE = "log.jsonl"
@@ -56,8 +56,8 @@ def train(
     stored = stored_size(data, config.size)
     a, b = (load_pictures(data / f"train{d}", stored).to(device) for d in "AB")
     shown = {
-        "a_to_b": load_pictures(data / "testA", stored)[:16],
-        "b_to_a": load_pictures(data / "testB", stored)[:16],
+        "a_to_b": spread(load_pictures(data / "testA", stored), 16),
+        "b_to_a": spread(load_pictures(data / "testB", stored), 16),
     }
     samplers = {"a": Shuffled(len(a), config.seed), "b": Shuffled(len(b), config.seed + 1)}
 

@@ -14,6 +14,11 @@ from cyclegan_core.faces.blending import add_change, paste
 from train.data import to_float
 
 
+def spread(pictures: Tensor, count: int) -> Tensor:
+    """At most `count` of (N, ...) pictures, evenly spread: names are often sorted by kind."""
+    return pictures[torch.linspace(0, len(pictures) - 1, min(count, len(pictures))).long()]
+
+
 @torch.inference_mode()
 def show_translated(
     generator: nn.Module, pictures: Tensor, *, size: int, output: str, gain: float, batch: int = 64
