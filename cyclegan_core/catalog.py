@@ -1,10 +1,15 @@
 """Which translations the demo offers, and how people see them. Plain data."""
 
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from cyclegan_core.errors import TranslationError
+
+NAME_ON_HUB = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
+REVISION = re.compile(r"\w[\w./-]{0,199}", re.ASCII)
+VARIABLE = re.compile(r"CYCLEGAN_([A-Z0-9]\w{0,39})_REPO", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -16,30 +21,78 @@ class Entry:
     labels: dict[str, str]  # name of a direction in the config -> words on the page
     repository: str | None = None  # on the Hub; None: the embedded weights
     revision: str | None = None  # the commit that was checked
+    about: str = ""  # one sentence for people
+
+    @property
+    def variable(self) -> str:
+        """The environment variable (a Space's setting) that overrides where it is read from."""
+        return f"CYCLEGAN_{self.name.upper()}_REPO"
+
+    def labels_of(self, directions: Iterable[str]) -> dict[str, str]:
+        """Words for the directions of a config, which those of other weights may name as they like."""
+        return {direction: self.labels.get(direction) or words(direction) for direction in directions}
 
 
-CATALOG: tuple[Entry, ...] = (Entry("gender", "Gender", {"to_female": "To female", "to_male": "To male"}),)
+CATALOG: tuple[Entry, ...] = (
+    Entry(
+        "gender", "Gender", {"to_female": "To female", "to_male": "To male"},
+        about="Shows a face as one of another gender.",
+    ),
+    Entry("age", "Age", {"older": "Older", "younger": "Younger"}, about="Shows a face at another age."),
+    Entry(
+        "anime", "Anime", {"to_anime": "To anime", "to_photo": "To photo"},
+        about="Shows a face as an anime character, or an anime character as a photo.",
+    ),
+)
+
+
+def entries() -> tuple[Entry, ...]:
+    """The catalog, and one entry more for every other environment variable of the form CYCLEGAN_<NAME>_REPO."""
+    known = {entry.variable for entry in CATALOG}
+    named = {found[1].lower() for variable, value in os.environ.items()
+             if value.strip() and variable not in known and (found := VARIABLE.fullmatch(variable))}
+    return CATALOG + tuple(Entry(name, words(name), {}) for name in sorted(named))
 
 
 def entry(name: str) -> Entry:
     """The entry of that name. Raises TranslationError."""
-    for candidate in CATALOG:
+    offered = entries()
+    for candidate in offered:
         if candidate.name == name:
             return candidate
-    known = ", ".join(candidate.name for candidate in CATALOG)
+    known = ", ".join(candidate.name for candidate in offered)
     raise TranslationError(f"the demo offers no translation {name!r}; it offers {known}")
+
+
+def words(name: str) -> str:
+    """The name of a direction or a translation for people: "to_zebra" is "To zebra"."""
+    spaced = re.sub(r"[_\s-]+", " ", name).strip()
+    return spaced[:1].upper() + spaced[1:]
 
 
 def source_of(entry: Entry) -> tuple[str, str | None]:
     """Where a translation is read from, and the revision: what `Translation.from_pretrained` takes.
 
     The environment variable CYCLEGAN_<NAME>_REPO (a Space's setting) overrides the entry. It holds the name of an
-    embedded translation, a folder, or a Hub repository as `org/name` or `org/name@revision`.
+    embedded translation, a folder, or a Hub repository as `org/name` or `org/name@revision`. Raises TranslationError
+    where it holds something else; what it holds is not in the message, as it may be a path or an address with a
+    password.
     """
-    named = os.environ.get(f"CYCLEGAN_{entry.name.upper()}_REPO", "").strip()
+    named = os.environ.get(entry.variable, "").strip()
     if not named:
         return entry.repository or entry.name, entry.revision
-    if Path(named).is_dir():  # whose name may hold an @
+    if os.path.isdir(named):  # whose name may hold an @
         return named, None
-    repository, _, revision = named.partition("@")
+    repository, at, revision = named.partition("@")
+    if "/" not in named and not at and re.fullmatch(r"\w+", named, re.ASCII):
+        return named, None
+    if repository.startswith((".", "/", "~")):
+        raise TranslationError(f"{entry.variable} names a folder that is not there; correct or unset it")
+    if not NAME_ON_HUB.fullmatch(repository):
+        raise TranslationError(
+            f"{entry.variable} must be a Hub repository as org/name or org/name@revision, a folder, or the name of an "
+            "embedded translation; correct or unset it"
+        )
+    if at and (not REVISION.fullmatch(revision) or ".." in revision):
+        raise TranslationError(f"{entry.variable} must name a commit, tag or branch after the @; correct it")
     return repository, revision or None

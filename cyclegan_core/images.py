@@ -27,6 +27,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from cyclegan_core import provenance
 from cyclegan_core.errors import PictureError
 
 MAX_FILE_BYTES = 64 * 2**20
@@ -117,11 +118,12 @@ def load(source: str | Path | bytes) -> np.ndarray:
         raise PictureError(f"{name} is damaged or cut short: download it again, or export it anew.") from error
 
 
-def save(picture: np.ndarray, path: str | Path, *, quality: int = 95) -> None:
-    """Write RGB uint8 (H, W, 3) in the format that the path's suffix (one of `SAVE_SUFFIXES`) names, without EXIF.
+def save(picture: np.ndarray, path: str | Path, *, quality: int = 95, made_by: str | None = None) -> None:
+    """Write RGB uint8 (H, W, 3) in the format that the path's suffix (one of `SAVE_SUFFIXES`) names.
 
     The file appears whole or not at all: one that was there before stays as it was when writing fails.
-    `quality` (1..100) is for JPEG and WebP.
+    `quality` (1..100) is for JPEG and WebP. `made_by` names the translation that made the picture: the file then says
+    that it is AI-altered, see `provenance` (not in a BMP). No other metadata is written.
 
     Raises PictureError for an unknown suffix, a full or read-only disk, a missing folder, a picture too large for the
     format; ValueError for an array or a quality that is not as said.
@@ -139,6 +141,7 @@ def save(picture: np.ndarray, path: str | Path, *, quality: int = 95) -> None:
     encoded = io.BytesIO()
     form = {".jpg": "jpeg", ".tif": "tiff"}.get(suffix, suffix[1:])
     options = {"compression": "tiff_adobe_deflate"} if form == "tiff" else {"quality": quality, "subsampling": 0}
+    options |= provenance.options(form, made_by) if made_by else {}
     try:
         Image.fromarray(np.ascontiguousarray(picture)).save(encoded, form, **options)
     except (OSError, ValueError) as error:  # JPEG and WebP have a longest side

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cyclegan_core import translation
-from cyclegan_core.catalog import CATALOG, Entry, source_of
+from cyclegan_core.catalog import Entry, entries, source_of
 from cyclegan_core.engines import engine_name
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
@@ -20,7 +20,7 @@ PACKAGES = ("torch", "torchvision", "openvino", "opencv-python", "opencv-python-
 def report() -> dict[str, Any]:
     """Plain data, ready for JSON. What is broken has its `problem` in words; nothing is raised, nothing fetched."""
     versions = {"python": platform.python_version()} | {package: _version(package) for package in PACKAGES}
-    translations = [_describe(entry) for entry in CATALOG]
+    translations = [_describe(entry) for entry in entries()]
     return {"versions": versions, "detector": _describe_detector(), "translations": translations}
 
 
@@ -49,8 +49,11 @@ def _describe_detector() -> dict[str, Any]:
 def _describe(entry: Entry) -> dict[str, Any]:
     """What there is to say of a translation. One of the Hub is described from its local copy, where there is one."""
     about: dict[str, Any] = {"name": entry.name, "directions": list(entry.labels), "source": "embedded"}
-    about |= {"engine": None, "weights_bytes": None, "training": {}, "problem": None}
-    name, revision = source_of(entry)
+    about |= {"engine": None, "weights_bytes": None, "training": {}, "hint": None, "problem": None}
+    try:
+        name, revision = source_of(entry)
+    except CycleganError as error:
+        return about | {"source": "none", "problem": str(error)}
     if name in translation.embedded_names():
         folder = translation.EMBEDDED / name
     elif Path(name).is_dir():
@@ -63,10 +66,14 @@ def _describe(entry: Entry) -> dict[str, Any]:
         if not isinstance(cached, str):
             return about
         folder = Path(cached).parent
+    elif name != entry.name:
+        return about | {"source": "none", "problem": f"{entry.variable} names what does not come with this program"}
     else:
-        folder = translation.EMBEDDED / name
+        hint = f"not offered: no weights come with this program, and {entry.variable} names none"
+        return about | {"source": "none", "hint": hint}
     try:
         config = translation.Translation.load(folder).config
+        about["directions"] = list(config.directions.values())
         about["training"], about["engine"] = config.training, engine_name(config.crop.size if config.crop else None)
         about["weights_bytes"] = (folder / translation.WEIGHTS_FILE).stat().st_size
     except (CycleganError, OSError) as error:
@@ -81,10 +88,10 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     yield from (f"{name:<24}{value or 'not installed'}" for name, value in rows.items())
     yield from (f"  {key}: {detector[key]}" for key in ("hint", "problem") if detector[key])
     for about in report["translations"]:
-        yield f"translation {about['name']:<12}{', '.join(about['directions'])}"
+        yield f"translation {about['name']:<11} {', '.join(about['directions'])}"
         yield f"  source: {about['source']}" + (f", run by {about['engine']}" if about["engine"] else "")
-        if about["problem"]:
-            yield f"  problem: {about['problem']}"
+        if about["hint"] or about["problem"]:
+            yield from (f"  {key}: {about[key]}" for key in ("hint", "problem") if about[key])
             continue
         size = about["weights_bytes"]
         yield f"  weights: {f'{size / 1e6:.1f} MB' if size else 'fetched from the Hub at the first use'}"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from cyclegan_core import networks
+from cyclegan_core import hub, networks
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.translation_config import Direction, TranslationConfig
 
@@ -32,8 +32,13 @@ class Translation:
     """A pair of domains with the two generators between them.
 
     config: see `TranslationConfig`. generators: `a_to_b` and `b_to_a`, modules in evaluation mode that take and return
-    float32 (B, 3, S, S) in [-1, 1]. source: where it was read from, in words for people.
+    float32 (B, 3, S, S) in [-1, 1]. source: where it was read from, in words for people. folder: where it was read
+    from. card: its model card, where there is one. snapshot: the commit, where it came from the Hub.
     """
+
+    folder: Path | None = None
+    card: Path | None = None
+    snapshot: hub.Snapshot | None = None
 
     def __init__(
         self, config: TranslationConfig, generators: dict[Direction, nn.Module], source: str = "memory"
@@ -53,7 +58,7 @@ class Translation:
         if name and os.path.isdir(name):  # unlike Path.is_dir, False for a name that no file system takes
             return cls.load(name)
         if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-            return cls._from_hub(name, revision)
+            return cls.from_hub(name, revision)
         known = ", ".join(embedded_names()) or "none"
         raise TranslationError(
             f"there is no translation {name!r}: give an embedded one ({known}), a folder, or a Hub repository "
@@ -61,36 +66,12 @@ class Translation:
         )
 
     @classmethod
-    def _from_hub(cls, repo: str, revision: str | None) -> "Translation":
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import (
-            EntryNotFoundError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
-
-        where = f"{repo} at revision {revision}" if revision else repo
-        try:
-            paths = [Path(hf_hub_download(repo, file, revision=revision)) for file in (CONFIG_FILE, WEIGHTS_FILE)]
-        except HFValidationError as error:
-            raise TranslationError(f"{repo!r} is not a name of a Hub repository; it looks like org/name") from error
-        except RevisionNotFoundError as error:
-            raise TranslationError(f"the Hub repository {repo} has no revision {revision!r}") from error
-        except RepositoryNotFoundError as error:
-            raise TranslationError(
-                f"there is no repository {repo} on the Hub, or it is private and HF_TOKEN gives no access to it"
-            ) from error
-        except LocalEntryNotFoundError as error:
-            raise TranslationError(
-                f"{where} is not in the local cache and the Hub cannot be reached; connect or use an embedded one"
-            ) from error
-        except EntryNotFoundError as error:
-            raise TranslationError(f"{where} is not a translation: it lacks {CONFIG_FILE} or {WEIGHTS_FILE}") from error
-        except OSError as error:
-            raise TranslationError(f"{where} could not be downloaded; look at the connection and try again") from error
-        return cls.load(paths[0].parent, source=f"{where}, Hugging Face Hub")
+    def from_hub(cls, repo: str, revision: str | None = None, *, seconds: float = hub.SECONDS) -> "Translation":
+        """Reads the Hub repository `org/name`; see `hub.fetch`. Raises TranslationError."""
+        found = hub.fetch(repo, (CONFIG_FILE, WEIGHTS_FILE), (CARD_FILE,), revision=revision, seconds=seconds)
+        translation = cls.load(found.folder, source=f"{repo} at revision {found.commit}, Hugging Face Hub")
+        translation.snapshot = found
+        return translation
 
     @classmethod
     def load(cls, folder: str | Path, *, source: str | None = None) -> "Translation":
@@ -100,7 +81,11 @@ class Translation:
         config = TranslationConfig.from_dict(_read_config(folder / CONFIG_FILE))
         generators = {direction: build_generator(config) for direction in Direction}
         _load_weights(folder / WEIGHTS_FILE, generators)
-        return cls(config, {direction: g.eval().requires_grad_(False) for direction, g in generators.items()}, source)
+        ready = {direction: generator.eval().requires_grad_(False) for direction, generator in generators.items()}
+        translation = cls(config, ready, source)
+        translation.folder, card = folder, folder / CARD_FILE
+        translation.card = card if card.is_file() and card.stat().st_size <= 1_000_000 else None
+        return translation
 
     def save(self, folder: str | Path) -> None:
         """Writes `config.json` and `model.safetensors` into a folder, each whole or not at all. Raises OSError."""
@@ -154,7 +139,9 @@ def _read_config(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise TranslationError(f"{path.parent.name} holds no {path.name}: it is not a translation") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise TranslationError(f"{path.name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise TranslationError(f"{path.name} cannot be read: {error}") from error
     except (json.JSONDecodeError, RecursionError) as error:
         raise TranslationError(f"{path.name} is not JSON: {error}") from error
@@ -188,5 +175,7 @@ def _load_weights(path: Path, generators: dict[Direction, nn.Module]) -> None:
                 value.copy_(tensor)
     except FileNotFoundError as error:
         raise TranslationError(f"{path.parent.name} holds no {path.name}: it has no weights") from error
-    except (SafetensorError, OSError) as error:
+    except OSError as error:
+        raise TranslationError(f"{path.name} cannot be read: {error.strerror or 'no access'}") from error
+    except SafetensorError as error:
         raise TranslationError(f"{path.name} is damaged or cut off ({error}); download or save it again") from error

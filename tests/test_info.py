@@ -24,7 +24,7 @@ def info(
     (embedded / "tiny").symlink_to(tiny_translation)
     monkeypatch.setattr(translation, "EMBEDDED", embedded)
     tiny = catalog.Entry("tiny", "Tiny", {"to_female": "", "to_male": ""})
-    monkeypatch.setattr("cyclegan_core.info.CATALOG", (tiny,))
+    monkeypatch.setattr(catalog, "CATALOG", (tiny,))
     monkeypatch.setattr(detector_weights, "find", lambda: None)
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -96,13 +96,45 @@ def test_info_of_a_training_that_is_not_recorded(info: Run, tiny_translation: Pa
 
 def test_info_of_a_hub_translation_does_not_download(info: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = catalog.Entry("far", "Far", {"there": "", "back": ""}, repository="no-such-org/far", revision="abc")
-    monkeypatch.setattr("cyclegan_core.info.CATALOG", (entry,))
+    monkeypatch.setattr(catalog, "CATALOG", (entry,))
 
     code, said, _ = info()
 
     assert code == 0
     assert "  source: no-such-org/far@abc" in said
     assert "  weights: fetched from the Hub at the first use" in said
+
+
+def test_info_of_what_the_environment_names(
+    info: Run, tiny_translation: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CYCLEGAN_HORSE2ZEBRA_REPO", str(tiny_translation))
+
+    code, said, _ = info()
+
+    assert code == 0
+    assert "translation horse2zebra to_female, to_male" in said
+    assert f"  source: folder {tiny_translation.name}, run by" in said
+
+
+@pytest.mark.parametrize("setting", ["no blanks please", "horse2zebra", "/no/such/folder"])
+def test_info_of_a_setting_that_names_nothing(info: Run, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv("CYCLEGAN_TINY_REPO", setting)
+
+    code, said, _ = info()
+
+    assert code == 1
+    assert "  problem: CYCLEGAN_TINY_REPO" in said
+    assert setting not in said
+
+
+def test_info_of_weights_that_are_not_embedded(info: Run, tmp_path: Path) -> None:
+    (tmp_path / "weights" / "tiny").unlink()
+
+    code, said, _ = info()
+
+    assert code == 0
+    assert "  hint: not offered: no weights come with this program, and CYCLEGAN_TINY_REPO names none" in said
 
 
 def test_info_says_what_is_wrong_with_the_detector(info: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,12 +4,16 @@ facexlib would download them too, but with no checksum, no second try, and into 
 """
 
 import hashlib
+import http.client
 import os
 import sys
+import time
+import urllib.error
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
+from cyclegan_core.deadline import within
 from cyclegan_core.errors import CycleganError
 
 FILE = "detection_mobilenet0.25_Final.pth"
@@ -17,7 +21,9 @@ SHA256 = "38ec7bb3c9cbfe2f40edabc05fab970a6d648747cbc534092be85d5eb9b37ed0"
 SIZE = 1_789_735  # bytes
 ADDRESS = f"https://github.com/xinntao/facexlib/releases/download/v0.1.0/{FILE}"
 VARIABLE = "CYCLEGAN_DETECTOR_WEIGHTS"
-SECONDS = 10.0  # of silence after which a download is given up
+ADDRESS_VARIABLE = "CYCLEGAN_DETECTOR_URL"  # of a mirror
+SILENCE = 10.0  # seconds without a byte after which a download is given up
+SECONDS = 120.0  # for the whole download
 
 
 def cache_path() -> Path:
@@ -49,25 +55,54 @@ def are_genuine(content: bytes) -> bool:
     return hashlib.sha256(content).hexdigest() == SHA256
 
 
-def fetch(address: str = ADDRESS) -> Path:
-    """Downloads the weights into the cache, unless they are there, and returns where. Raises CycleganError."""
+def fetch(address: str | None = None, *, seconds: float = SECONDS) -> Path:
+    """Downloads the weights into the cache, unless they are there, and returns where.
+
+    address: where it is None, that of the environment variable CYCLEGAN_DETECTOR_URL, or facexlib's own. seconds: after
+    which it is given up. Raises CycleganError, also where HF_HUB_OFFLINE=1 asks to stay offline.
+    """
     target = cache_path()
     if target.is_file() and are_genuine(target.read_bytes()):
         return target
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise CycleganError("the detector's weights are not here, and HF_HUB_OFFLINE says to stay offline")
+    address = address or os.environ.get(ADDRESS_VARIABLE, "").strip() or ADDRESS
     partial = target.with_name(f".{FILE}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(address, timeout=SECONDS) as answer:
-            content = answer.read(SIZE + 1)
+        content = within(seconds, lambda: _download(address, time.monotonic() + seconds))
         if not are_genuine(content):
             raise CycleganError("what was downloaded is not facexlib's file; try again later")
         partial.write_bytes(content)
         os.replace(partial, target)
-    except OSError as error:
-        raise CycleganError(f"the detector's weights could not be downloaded ({error}); try again later") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise CycleganError(
+            f"the detector's weights could not be downloaded ({_reason(error)}); try again later"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return target
+
+
+def _download(address: str, end: float) -> bytes:
+    content = bytearray()
+    with urllib.request.urlopen(address, timeout=SILENCE) as answer:
+        while len(content) <= SIZE and (part := answer.read1(2**16)):
+            content += part
+            if time.monotonic() > end:
+                raise TimeoutError
+    return bytes(content)
+
+
+def _reason(error: Exception) -> str:
+    """In words, without the address: that of a mirror may hold a password."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"status {error.code}"
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
+        error = error.reason
+    if isinstance(error, TimeoutError):
+        return "no complete answer in time"
+    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
 
 
 if __name__ == "__main__":
