@@ -43,11 +43,24 @@ def test_generators_keep_the_shape_and_the_range(build: type[ResnetGenerator], u
     assert y.abs().max() <= 1
 
 
-@pytest.mark.parametrize(("patch", "downsamplings"), [(1, 0), (1, 2), (2, 1), (4, 1)])
-def test_sizes_that_are_a_multiple_pass(patch: int, downsamplings: int) -> None:
-    generator = ResnetGenerator(channels=4, blocks=1, patch=patch, downsamplings=downsamplings)
+@pytest.mark.parametrize(
+    ("patch", "downsamplings", "coarse"), [(1, 0, 1), (1, 2, 1), (2, 1, 1), (4, 1, 1), (1, 1, 4), (2, 0, 2)]
+)
+def test_sizes_that_are_a_multiple_pass(patch: int, downsamplings: int, coarse: int) -> None:
+    generator = ResnetGenerator(channels=4, blocks=1, patch=patch, downsamplings=downsamplings, coarse=coarse)
     side = 8 * generator.multiple
     assert generator(torch.zeros(1, 3, side, 2 * side)).shape == (1, 3, side, 2 * side)
+
+
+def test_coarse_generator_sees_the_layout_and_no_detail() -> None:
+    generator = MobileResnetGenerator(channels=8, blocks=1, downsamplings=1, coarse=4)
+    layout = torch.rand(1, 3, 8, 8)
+    plain = layout.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    detail = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(16, 16) * 0.1  # averages to nothing
+    torch.testing.assert_close(generator(plain), generator(plain + detail))
+    assert (generator(plain) - generator(plain.flip(3))).abs().max() > 1e-4
+    with pytest.raises(ValueError, match="power of 2"):
+        MobileResnetGenerator(coarse=3)
 
 
 def test_mobile_blocks_cost_an_eighth() -> None:

@@ -26,6 +26,9 @@ class ResnetGenerator(nn.Module):
     patch: side of the square of pixels that is folded into channels before the first layer (pixel unshuffle, Shi et
         al. 2016). With 2, only the last layers, with a quarter of the channels, work at full resolution, where most of
         the time goes.
+    coarse: side of the square of pixels that is averaged before the first layer, a power of 2. The generator sees the
+        layout alone and paints all detail anew: what a painter of another style needs, and it saves the time that
+        looking at detail would take.
     norm, upsampling: see `layers`.
     residual: predict the change and add it to the input. The network then starts near the identity and has
         only the difference to paint, which a caller may enlarge and add to a bigger picture.
@@ -43,6 +46,7 @@ class ResnetGenerator(nn.Module):
         blocks: int = 9,
         downsamplings: int = 2,
         patch: int = 1,
+        coarse: int = 1,
         norm: Norm = "instance",
         upsampling: Upsampling = "transposed",
         residual: bool = False,
@@ -53,10 +57,13 @@ class ResnetGenerator(nn.Module):
                 "channels and patch must be at least 1, blocks and downsamplings at least 0, "
                 f"not {channels}, {patch}, {blocks} and {downsamplings}"
             )
+        if coarse < 1 or coarse & (coarse - 1):
+            raise ValueError(f"coarse must be a power of 2, not {coarse}")
         self.residual = residual
-        self.multiple = patch * 2**downsamplings
+        self.multiple = coarse * patch * 2**downsamplings
         widths = [channels * 2**i for i in range(downsamplings + 1)]
-        layers: list[nn.Module] = [nn.PixelUnshuffle(patch)] if patch > 1 else []
+        layers: list[nn.Module] = [nn.AvgPool2d(coarse)] if coarse > 1 else []
+        layers += [nn.PixelUnshuffle(patch)] if patch > 1 else []
         layers += conv_block(3 * patch**2, channels, kernel=7, norm=norm)
         for narrow, wide in pairwise(widths):
             layers += conv_block(narrow, wide, kernel=3, stride=2, norm=norm)
@@ -68,6 +75,10 @@ class ResnetGenerator(nn.Module):
             narrow = max(channels // patch**2, 8)
             layers += conv_block(channels, narrow, kernel=1, norm=norm)
             layers += upsampling_block(narrow, narrow, kind=upsampling, norm=norm, factor=patch)
+            channels = narrow
+        for _ in range(coarse.bit_length() - 1):
+            narrow = max(channels // 2, 12)
+            layers += upsampling_block(channels, narrow, kind=upsampling, norm=norm, separable=self.separable)
             channels = narrow
         self.net = nn.Sequential(*layers, nn.Conv2d(channels, 3, 7, 1, 3, padding_mode="reflect"))
         initialise(self)
