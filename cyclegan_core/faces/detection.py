@@ -49,8 +49,12 @@ def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
             height, width = picture.shape[:2]
             turned = detector.detect(np.ascontiguousarray(np.rot90(picture, quarters)))
             faces = [_turn_back(face, height, width, quarters) for face in turned]
-    kept = [face for face in faces if _fit(face)[0] < LARGEST_ERROR]
-    return sorted(kept, key=lambda face: face.box[0])
+    return sorted(filter(can_be_aligned, faces), key=lambda face: face.box[0])
+
+
+def can_be_aligned(face: Face) -> bool:
+    """Whether the five landmarks lie as those of a face do. What is no face to a generator mostly fails this."""
+    return _fit(face)[0] < LARGEST_ERROR
 
 
 def _best_orientation(detector: Detector, picture: NDArray[np.uint8], upright: list[Face]) -> int:
