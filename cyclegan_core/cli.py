@@ -1,4 +1,4 @@
-"""The command line: `translate` pictures and folders of them, `info` about what is at work here.
+"""The command line: `translate` pictures and folders of them, `info` about what is at work here; see `cli_video` too.
 
 PyTorch and OpenCV take seconds to import: the commands do it, so that `--help` answers at once.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from cyclegan_core import cli_video
 from cyclegan_core.errors import CycleganError
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--strength", type=_strength, default=1.0, metavar="0..1", help="from 0, no change, to 1 (default)")
     about = "write the translated faces alone, as NAME_face1.png, NAME_face2.png ... from left to right"
     add("--crop-only", action="store_true", help=about)
+
+    cli_video.add_commands(commands, EXIT_CODES)
 
     about = "show versions, face detector, engine, and the translations with where they come from"
     info = commands.add_parser("info", help=about, description=f"{about.capitalize()}.", epilog=EXIT_CODES)

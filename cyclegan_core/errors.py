@@ -11,3 +11,11 @@ class PictureError(CycleganError):
 
 class TranslationError(CycleganError):
     """A translation is unknown, or its config or weights are malformed."""
+
+
+class VideoError(CycleganError):
+    """A video cannot be read, is outside the limits, or cannot be written."""
+
+
+class VideoCancelledError(VideoError):
+    """A video was not finished because whoever asked for it changed their mind."""

@@ -68,9 +68,10 @@ class Visit:
         expect(self.page.get_by_role("tab").first).to_be_visible(timeout=PATIENCE)
 
     def _note_failure(self, request: Request) -> None:
-        # gradio itself breaks the stream of results off when it has all of them, and the browser stops loading a
+        # gradio itself breaks the streams of results and of progress off when it has all of them, and the browser stops loading a
         # picture that a newer one replaces.
-        given_up = "/queue/data" in request.url or request.resource_type in ("image", "media")
+        streams = "/queue/data" in request.url or "/upload_progress" in request.url
+        given_up = streams or request.resource_type in ("image", "media")
         if not given_up or request.failure != "net::ERR_ABORTED":
             self.wrong.append(f"{request.failure} {request.url}")
 

@@ -12,6 +12,9 @@ from cyclegan_core import images
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translation import Translation, build_generator
 from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
+from tests.browser import address, browser, playwright, visit
+
+__all__ = ["address", "browser", "playwright", "visit"]  # fixtures of the tests of the page
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
 

@@ -90,8 +90,8 @@ def test_training_brings_the_error_down(
     alignment = align(points, TEMPLATE, landmarks.STORED, landmarks.ZOOM_OUT / 2)
     where = (points @ alignment.matrix[:, :2].T + alignment.matrix[:, 2] + 0.5) / landmarks.STORED
     crops = np.stack([alignment.crop(picture)] * 40)
-    kept = {"landmarks": np.stack([where] * 40).astype(np.float32), "test": np.arange(40) >= 32}
-    np.savez(tmp_path / "set.npz", crops=crops, **kept)
+    true = np.stack([where] * 40).astype(np.float32)
+    np.savez(tmp_path / "set.npz", crops=crops, landmarks=true, test=np.arange(40) >= 32)
 
     def error(epochs: int) -> float:
         arguments = ["train", str(tmp_path / "set.npz"), "--output", str(tmp_path / "net.safetensors"), "--batch", "16"]

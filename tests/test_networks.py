@@ -52,8 +52,9 @@ def test_sizes_that_are_a_multiple_pass(patch: int, downsamplings: int, coarse: 
     assert generator(torch.zeros(1, 3, side, 2 * side)).shape == (1, 3, side, 2 * side)
 
 
-def test_coarse_generator_sees_the_layout_and_no_detail() -> None:
-    generator = MobileResnetGenerator(channels=8, blocks=1, downsamplings=1, coarse=4)
+@pytest.mark.parametrize("residual", [False, True])
+def test_coarse_generator_sees_the_layout_and_no_detail(residual: bool) -> None:
+    generator = MobileResnetGenerator(channels=8, blocks=1, downsamplings=1, coarse=4, residual=residual)
     layout = torch.rand(1, 3, 8, 8)
     plain = layout.repeat_interleave(4, 2).repeat_interleave(4, 3)
     detail = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(16, 16) * 0.1  # averages to nothing

@@ -55,10 +55,10 @@ class HaarDetector:
     def _propose(self, grey: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Guesses of landmarks (N, 5, 2) in pixels: a mean face in every box."""
         with self._lock:
-            boxes = self._cascade.detectMultiScale(
+            found = self._cascade.detectMultiScale(
                 cv2.equalizeHist(grey), 1.1, NEIGHBOURS, minSize=(SMALLEST_FACE, SMALLEST_FACE)
             )
-        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        boxes = np.asarray(found, np.float64).reshape(-1, 4)
         return boxes[:, None, :2] + MEAN_SHAPE * boxes[:, None, 2:]
 
     def _propose_tilted(self, grey: NDArray[np.uint8], tilt: float) -> NDArray[np.float64]:

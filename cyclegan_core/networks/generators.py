@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_core.networks.layers import (
@@ -30,8 +31,9 @@ class ResnetGenerator(nn.Module):
         layout alone and paints all detail anew: what a painter of another style needs, and it saves the time that
         looking at detail would take.
     norm, upsampling: see `layers`.
-    residual: predict the change and add it to the input. The network then starts near the identity and has
-        only the difference to paint, which a caller may enlarge and add to a bigger picture.
+    residual: predict the change and add it to the input (to its layout where the generator is coarse). The network then
+        starts near the identity and has only the difference to paint, which a caller may enlarge and add to a bigger
+        picture.
 
     Source: Zhu et al. 2017, "Unpaired image-to-image translation using cycle-consistent adversarial networks",
     appendix 7.2; the residual blocks are Johnson et al. 2016's.
@@ -59,7 +61,7 @@ class ResnetGenerator(nn.Module):
             )
         if coarse < 1 or coarse & (coarse - 1):
             raise ValueError(f"coarse must be a power of 2, not {coarse}")
-        self.residual = residual
+        self.residual, self.coarse = residual, coarse
         self.multiple = coarse * patch * 2**downsamplings
         widths = [channels * 2**i for i in range(downsamplings + 1)]
         layers: list[nn.Module] = [nn.AvgPool2d(coarse)] if coarse > 1 else []
@@ -85,7 +87,14 @@ class ResnetGenerator(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.tanh(self.net(x))
-        return torch.clamp(x + y, -1, 1) if self.residual else y
+        return torch.clamp(self._seen(x) + y, -1, 1) if self.residual else y
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """The picture without the detail that a coarse generator is not shown."""
+        if self.coarse == 1:
+            return x
+        small = F.avg_pool2d(x, self.coarse)
+        return F.interpolate(small, scale_factor=float(self.coarse), mode="bilinear", align_corners=False)
 
 
 class MobileResnetGenerator(ResnetGenerator):
