@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile
@@ -140,8 +141,10 @@ def save(picture: np.ndarray, path: str | Path, *, quality: int = 95, made_by: s
 
     encoded = io.BytesIO()
     form = {".jpg": "jpeg", ".tif": "tiff"}.get(suffix, suffix[1:])
-    options = {"compression": "tiff_adobe_deflate"} if form == "tiff" else {"quality": quality, "subsampling": 0}
-    options |= provenance.options(form, made_by) if made_by else {}
+    # A photograph hardly shrinks by more deflating, which takes minutes for one of 40 megapixels.
+    deflating: dict[str, Any] = {"png": {"compress_level": 2}, "tiff": {"compression": "tiff_adobe_deflate"}}
+    options: dict[str, Any] = deflating.get(form, {"quality": quality, "subsampling": 0})
+    options = options | (provenance.options(form, made_by) if made_by else {})
     try:
         Image.fromarray(np.ascontiguousarray(picture)).save(encoded, form, **options)
     except (OSError, ValueError) as error:  # JPEG and WebP have a longest side

@@ -1,4 +1,4 @@
-"""A real Chromium and a real server for the tests of the page. What goes wrong on a page fails the test that is on it."""
+"""A real Chromium and a real server for the tests of the page. What goes wrong on a page fails its test."""
 
 import os
 import shutil
@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Playwright,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).parents[1]
 SCREENSHOTS = ROOT / "screenshots"  # ignored by git
@@ -58,18 +67,30 @@ class Visit:
         self.wrong: list[str] = []
         self.page = context.new_page()
         self.page.set_default_timeout(PATIENCE)
-        self.page.on("console", lambda message: message.type == "error" and self.wrong.append(message.text))
+        self.page.on("console", self._note_message)
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("response", lambda answer: answer.ok or self.wrong.append(f"{answer.status} {answer.url}"))
+        self.page.on("response", self._note_answer)
         self.page.on("requestfailed", self._note_failure)
-        own = (f"{address}/", "data:", "blob:")
-        self.page.on("request", lambda asked: asked.url.startswith(own) or self.wrong.append(f"asked {asked.url}"))
+        self._own = (f"{address}/", "data:", "blob:")
+        self.page.on("request", self._note_request)
         self.page.goto(address)
         expect(self.page.get_by_role("tab").first).to_be_visible(timeout=PATIENCE)
 
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.wrong.append(message.text)
+
+    def _note_answer(self, answer: Response) -> None:
+        if not answer.ok:
+            self.wrong.append(f"{answer.status} {answer.url}")
+
+    def _note_request(self, asked: Request) -> None:
+        if not asked.url.startswith(self._own):
+            self.wrong.append(f"asked {asked.url}")
+
     def _note_failure(self, request: Request) -> None:
-        # gradio itself breaks the streams of results and of progress off when it has all of them, and the browser stops loading a
-        # picture that a newer one replaces.
+        # gradio itself breaks the streams of results and of progress off when it has all of them, and the browser
+        # stops loading a picture that a newer one replaces.
         streams = "/queue/data" in request.url or "/upload_progress" in request.url
         given_up = streams or request.resource_type in ("image", "media")
         if not given_up or request.failure != "net::ERR_ABORTED":

@@ -1,0 +1,76 @@
+"""The About section: what is at work here, where it comes from, and a way for the owner to fetch new weights."""
+
+import hmac
+import os
+import re
+from typing import Any
+
+import gradio as gr
+
+from cyclegan_core.errors import CycleganError
+from demo.backstage import Backstage
+from demo.pictures import told
+
+OWNER_KEY = "CYCLEGAN_OWNER_KEY"  # a secret of the Space; whoever knows it may fetch new weights
+FILES = (
+    "**What happens to a photo**: it and its result lie in a temporary folder of this server, for ten minutes at most. "
+    "They are in no log, and nobody else is sent anything. Webcam frames are never written to a file."
+)
+ETHICS = (
+    "**Use it kindly**: translate your own face or one whose owner agrees, and say that a picture is altered when you "
+    "share it; its file says so too. The data have two labels for gender and few faces of some ages and skin tones: "
+    "results are worse there. Nothing here identifies anybody."
+)
+
+
+def plain(text: str) -> str:
+    """Text that comes from a file or the Hub, safe within Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)
+
+
+def about(backstage: Backstage) -> str:
+    """What is at work here, in Markdown."""
+    studio = backstage.studio()
+    lines = [f"**Faces** are found by {studio.detector.name}. {plain(backstage.shelf.detector_status())}".strip()]
+    for status in backstage.shelf.statuses():
+        words = " / ".join(status.labels.values())
+        where = f"{plain(status.source)}, run by {status.engine}" if status.engine else "not offered"
+        lines.append(f"### {plain(status.title)}\n\n{plain(words)}: {where}. {plain(status.sentence)}".strip())
+        if status.config is None:
+            continue
+        run = status.config.training
+        if {"pictures", "minutes", "device"} <= run.keys():
+            lines.append(
+                f"Trained for {run['minutes']} minutes on {plain(str(run['device']))}, on {run['pictures']:,} pictures "
+                f"of each kind. Data: {plain(status.config.data_licence)}."
+            )
+        if "quality" in run:
+            lines.append(f"How good it is: {plain(str(run['quality']))}")
+    return "\n\n".join([*lines, "### Privacy and ethics", FILES, ETHICS])
+
+
+def add_about(backstage: Backstage, page: gr.Blocks, *, local: bool) -> None:
+    """local: only people on this machine can open the page, so all of them are its owner."""
+    with gr.Accordion("About", open=False, elem_id="about"):
+        said = gr.Markdown()
+        key_needed = not local
+        with gr.Row(visible=local or bool(os.environ.get(OWNER_KEY))):
+            key = gr.Textbox(label="Owner's key", type="password", visible=key_needed, max_length=200, scale=2)
+            button = gr.Button("Fetch new weights from the Hub", size="sm", scale=1)
+        answer = gr.Markdown()
+
+    def show() -> str:
+        with told():
+            return about(backstage)
+
+    def reload(given: str) -> tuple[str, str]:
+        with told():
+            expected = os.environ.get(OWNER_KEY, "")
+            if key_needed and not (expected and hmac.compare_digest(given.encode(), expected.encode())):
+                raise CycleganError("That is not the owner's key.")
+            backstage.studio()
+            return backstage.shelf.reload(), about(backstage)
+
+    private: dict[str, Any] = {"queue": False, "api_visibility": "private"}
+    page.load(show, None, said, **private)
+    button.click(reload, key, [answer, said], api_visibility="private", concurrency_limit=1)

@@ -1,0 +1,50 @@
+"""The page: its title, its tabs and what lies under them."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from demo.about import add_about
+from demo.api import add_api
+from demo.backstage import Backstage
+from demo.files import KEPT_SECONDS
+from demo.gallery import add_gallery
+from demo.guard import GuardedBlocks
+from demo.upload import add_upload
+from demo.video import add_video
+from demo.webcam import add_webcam
+
+TITLE = "Face translation"
+PURPOSE = (
+    "See yourself as another gender, at another age or as an anime character. "
+    "Only the faces change; the rest of the picture stays as it is."
+)
+PRIVACY = (
+    "Your pictures are processed on this server and sent nowhere else. They and the results are deleted within ten "
+    "minutes."
+)
+
+
+def build_page(backstage: Backstage, *, local: bool = True) -> gr.Blocks:
+    """The page, to be served by `serve`. local: only people on this machine can open it."""
+
+    def forget(request: gr.Request) -> None:  # gradio would keep the session of a closed page for an hour
+        page.state_holder.session_data.pop(request.session_hash, None)
+
+    with GuardedBlocks(title=TITLE, delete_cache=(30, KEPT_SECONDS), analytics_enabled=False) as page:
+        gr.HTML(f'<h1>{TITLE}</h1><p>{PURPOSE}</p><p class="privacy">{PRIVACY}</p>', elem_id="title")
+        gr.set_static_paths([Path(__file__).parent.parent / "examples"])
+        add_api(backstage)  # first: gradio numbers a name that an event of a tab has taken
+        with gr.Tabs():
+            with gr.Tab("Photo", id="photo"):
+                made = add_upload(backstage)
+            with gr.Tab("Webcam", id="webcam"):
+                add_webcam(backstage)
+            with gr.Tab("Video", id="video"):
+                add_video(backstage)
+            with gr.Tab("Gallery", id="gallery"):
+                add_gallery(backstage, made)
+        add_about(backstage, page, local=local)
+        page.unload(forget)
+        page.queue(max_size=64, api_open=False)
+    return page

@@ -1,0 +1,135 @@
+"""The pictures in a ZIP that a stranger made. Nothing is ever unpacked under a name or a path that the ZIP gives."""
+
+import io
+import os
+import re
+import struct
+import zipfile
+import zlib
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from cyclegan_core import images
+from cyclegan_core.errors import PictureError
+
+MAX_UNPACKED_BYTES = 500 * 10**6
+MAX_LIST_BYTES = 4 * 2**20  # of the list at the ZIP's end, which is read at once: some 40,000 names
+LONGEST_NAME = 80
+CHUNK = 2**20
+_UTF8, _ENCRYPTED = 0x800, 0x1
+# Others are seldom met, and LZMA takes as much memory as the file demands.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError),
+    *(NotImplementedError, LookupError, OverflowError),
+)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether the name or the first bytes say so."""
+    if path.suffix.lower() == ".zip":
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(4) in (b"PK\3\4", b"PK\5\6")
+    except OSError:
+        return False
+
+
+class Archive:
+    """A ZIP. The file is kept open: what deletes it meanwhile takes nothing away.
+
+    pictures: its pictures by their names' endings, in their order. skipped: how many other files it holds: hidden ones,
+    what macOS adds, what is no picture, ZIPs within. Raises PictureError in a sentence for people.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.name
+        try:
+            self._file = _ReadInParts(path, "rb")
+        except OSError as error:
+            raise PictureError(f"{self.name} has been deleted here in the meantime: choose it again.") from error
+        try:
+            self._zip = zipfile.ZipFile(self._file)
+        except _ERRORS as error:
+            self._file.close()
+            raise PictureError(f"{self.name} is damaged, or no ZIP: make it anew, or send the photos alone.") from error
+        files = [info for info in self._zip.infolist() if not info.is_dir()]
+        self.pictures = [info for info in files if _is_picture(_name(info))]
+        self.skipped = len(files) - len(self.pictures)
+        self._left = MAX_UNPACKED_BYTES
+        problem = self._problem()
+        if problem:
+            self.close()
+            raise PictureError(f"{self.name} {problem}")
+
+    def _problem(self) -> str | None:
+        if not self.pictures:
+            return "holds no pictures that are known here: send JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
+        if all(info.flag_bits & _ENCRYPTED for info in self.pictures):
+            return "is locked with a password: make one without."
+        unpacked = sum(info.file_size for info in self.pictures)
+        if unpacked > MAX_UNPACKED_BYTES:
+            limit = f"the {MAX_UNPACKED_BYTES // 10**6} MB allowed"
+            return f"holds {unpacked / 1e6:,.0f} MB of pictures, more than {limit}: send it in parts."
+        return None
+
+    def extract(self, info: zipfile.ZipInfo, folder: Path) -> Path:
+        """Writes one of `pictures` into an empty folder and returns its path. Raises PictureError."""
+        name = plain_name(info)
+        if info.flag_bits & _ENCRYPTED:
+            raise PictureError(f"{name} is locked with a password: send it without.")
+        if info.compress_type not in _METHODS:
+            raise PictureError(f"{name} is packed in a way that is not known here: make a plain ZIP.")
+        path = folder / name
+        written = 0
+        try:
+            with self._zip.open(info) as packed, open(path, "wb") as file:
+                while chunk := packed.read(CHUNK):
+                    written += len(chunk)
+                    if written > min(images.MAX_FILE_BYTES, self._left):  # whatever the ZIP says of its size
+                        limit = images.MAX_FILE_BYTES // 2**20
+                        raise PictureError(f"{name} is larger than {limit} MiB: export it smaller, as JPEG.")
+                    file.write(chunk)
+        except _ERRORS as error:
+            raise PictureError(f"{name} is damaged within {self.name}: make the ZIP anew.") from error
+        finally:
+            self._left -= written
+        return path
+
+    def close(self) -> None:
+        self._zip.close()
+        self._file.close()
+
+
+class _ReadInParts(io.FileIO):
+    """A file of which no more than `MAX_LIST_BYTES` are read at once."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            size = os.fstat(self.fileno()).st_size - self.tell()
+        if size > MAX_LIST_BYTES:
+            raise zipfile.BadZipFile("the list of files is too long")
+        return super().read(size)
+
+
+def plain_name(info: zipfile.ZipInfo) -> str:
+    """The name of a file without its folders, fit for any file system."""
+    path = PurePosixPath(re.sub(r'[<>:"|?*]', "_", _name(info)))
+    stem, suffix = ("".join(c if c.isprintable() else "_" for c in part) for part in (path.stem, path.suffix))
+    return stem[: LONGEST_NAME - len(suffix)] + suffix
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """With its folders, divided by slashes. Names that are not marked as UTF-8 often are, and zipfile guesses wrong."""
+    name = info.filename
+    if not info.flag_bits & _UTF8:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/")
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts if part not in ("..", "."))
+    return not hidden and path.suffix.lower() in images.SUFFIXES
