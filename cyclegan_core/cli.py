@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from cyclegan_core import cli_video
+from cyclegan_core.cli_studio import add_arguments, open_studio
 from cyclegan_core.errors import CycleganError
 
 if TYPE_CHECKING:
-    from cyclegan_core.translator import FaceTranslator
+    from cyclegan_core.studio import Chain, Studio
 
 PROGRAM = "python -m cyclegan_core"
 EXIT_CODES = (
@@ -90,11 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add = translate.add_argument
     add("inputs", nargs="+", type=_path, metavar="INPUT", help="a picture, or a folder of pictures")
     add("--output", required=True, type=_path, metavar="DIR", help="folder for the results, made where it is missing")
-    add("--direction", required=True, metavar="NAME", help="such as to_female or to_male; `info` lists them")
-    about = "an embedded translation, a folder, or a Hub repository as org/name (default: gender)"
-    add("--translation", default="gender", metavar="NAME", help=about)
-    add("--revision", metavar="REV", help="branch, tag or commit, where --translation is a Hub repository")
-    add("--strength", type=_strength, default=1.0, metavar="0..1", help="from 0, no change, to 1 (default)")
+    add_arguments(translate)
     about = "write the translated faces alone, as NAME_face1.png, NAME_face2.png ... from left to right"
     add("--crop-only", action="store_true", help=about)
 
@@ -116,16 +113,6 @@ def _path(text: str) -> Path:
     if not text:  # an unset shell variable; as a Path it would be the current folder
         raise argparse.ArgumentTypeError("a name of a file or folder must not be empty")
     return Path(text)
-
-
-def _strength(text: str) -> float:
-    try:
-        strength = float(text)
-    except ValueError:
-        strength = float("nan")
-    if not 0 <= strength <= 1:
-        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
-    return strength
 
 
 # ---- translate
@@ -224,20 +211,17 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 def _work(jobs: Sequence[Job], options: argparse.Namespace) -> Counter[str]:
     """Translates one picture after the other; one that fails costs a line and not the others."""
-    from cyclegan_core.translator import FaceTranslator
-
-    translator = FaceTranslator.from_pretrained(options.translation, revision=options.revision)
-    translator.config.direction(options.direction)  # raises for an unknown one, before any work
-    whole = translator.config.crop is None
+    studio, chain = open_studio(options)  # raises for an unknown direction, before any work
+    whole = studio.whole(chain)
     if whole and options.crop_only:
-        raise CycleganError(f"{translator.config.name} translates whole pictures, not faces; leave out --crop-only")
+        raise CycleganError(f"{options.direction} translates whole pictures, not faces; leave out --crop-only")
     _make_folder(options.output)
 
     counts: Counter[str] = Counter()
     with tqdm(jobs, unit="picture", disable=None) as bar:  # None: only where stderr is a terminal
         for job in bar:
             try:
-                faces = _translate_one(job, translator, options)
+                faces = _translate_one(job, studio, chain, options)
             except Exception as error:
                 reason = error if isinstance(error, CycleganError) else f"it could not be translated: {error!r}"
                 _say(f"{job.source}: {reason}")
@@ -249,15 +233,22 @@ def _work(jobs: Sequence[Job], options: argparse.Namespace) -> Counter[str]:
     return counts
 
 
-def _translate_one(job: Job, translator: "FaceTranslator", options: argparse.Namespace) -> int:
+def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse.Namespace) -> int:
     """Writes what is to be written of one picture, and returns how many faces were found."""
     from cyclegan_core import images
 
-    translated = translator(images.load(job.source), options.direction, options.strength)
+    picture = images.load(job.source)
+    if studio.whole(chain):
+        layers = studio.generate_whole(picture, chain)
+    else:
+        faces = studio.find_faces(picture)
+        layers = studio.generate(picture, faces, [chain] * len(faces))
+    translated = studio.blend(picture, layers, options.strength)
+    made_by = ", ".join(map(str, chain)) if any(layers) and options.strength > 0 else None
     crops = [(f"{job.target.stem}_face{number}.png", face.after) for number, face in enumerate(translated.faces, 1)]
-    for name, picture in crops if options.crop_only else [(job.target.name, translated)]:
+    for name, result in crops if options.crop_only else [(job.target.name, translated)]:
         _make_folder(job.target.parent)
-        images.save(picture, job.target.with_name(name))
+        images.save(result, job.target.with_name(name), made_by=made_by)
     return len(translated.faces)
 
 

@@ -5,7 +5,6 @@ Like `cli`, it imports what is heavy where it is used, so that `--help` answers 
 
 import argparse
 import os
-import re
 import signal
 import sys
 import threading
@@ -14,14 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm import tqdm
 
-from cyclegan_core.errors import TranslationError, VideoError
-
-if TYPE_CHECKING:
-    from cyclegan_core.studio import Chain, Studio
+from cyclegan_core.cli_studio import add_arguments, number, open_studio
+from cyclegan_core.errors import VideoError
 
 VIDEO = (
     "Translates every face in a video. The sound, the time stamps and the length stay as they are; the result is "
@@ -56,12 +53,7 @@ def add_commands(subparsers: Any, epilog: str) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--output", required=True, type=_path, metavar="FILE", help="the result, a .mp4, .mov or .mkv; overwritten")
-    about = "such as to_female, or several one after the other as older+to_anime; `info` lists them"
-    add("--direction", required=True, metavar="NAME", help=about)
-    about = "only this one: embedded, a folder, or a Hub repository as org/name (default: those of the page)"
-    add("--translation", metavar="NAME", help=about)
-    add("--revision", metavar="REV", help="branch, tag or commit, where --translation is a Hub repository")
-    add("--strength", type=_strength, default=1.0, metavar="0..1", help="from 0, no change, to 1 (default)")
+    add_arguments(parser)
     add("--largest-only", action="store_true", help="translate the largest face and leave the others as they are")
 
 
@@ -71,56 +63,8 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
-def _strength(text: str) -> float:
-    return _number(text, 0, 1, "must be a number from 0 to 1")
-
-
 def _seconds(text: str) -> float:
-    return _number(text, 0.1, 86400, "must be a number of seconds from 0.1 to 86400")
-
-
-def _number(text: str, low: float, high: float, rule: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not low <= number <= high:
-        raise argparse.ArgumentTypeError(f"{rule}, not {text!r}")
-    return number
-
-
-def _open_studio(options: argparse.Namespace) -> "tuple[Studio, Chain]":
-    """A studio of the translations that the direction asks for, and no others: each takes a moment to load."""
-    from cyclegan_core.catalog import entries, source_of
-    from cyclegan_core.faces.detection import find_detector
-    from cyclegan_core.studio import Studio
-    from cyclegan_core.translator import FaceTranslator
-
-    detector = find_detector()
-    if options.translation:
-        only = FaceTranslator.from_pretrained(options.translation, revision=options.revision, detector=detector)
-        studio = Studio({only.config.name: only}, detector)
-    else:
-        if options.revision:
-            raise TranslationError("--revision belongs to a Hub repository: name it with --translation")
-        wanted = [part.rpartition(":")[::2] for part in re.split(r"[+,\s]+", options.direction) if part]
-        fitting = {part: {e.name for e in entries() if part[0] == e.name or part[1] in e.labels} for part in wanted}
-        known = all(fitting.values())
-        translators = {}
-        for entry in entries():
-            if known and not any(entry.name in names for names in fitting.values()):
-                continue
-            try:
-                name, revision = source_of(entry)
-                translators[entry.name] = FaceTranslator.from_pretrained(name, revision=revision, detector=detector)
-            except TranslationError:
-                if known:
-                    raise  # else it may be another that has the direction, or none, which `chain` says
-        studio = Studio(translators, detector)
-    chain = studio.chain(options.direction)
-    if not chain:
-        raise TranslationError("--direction names none: give one such as to_female")
-    return studio, chain
+    return number(text, 0.1, 86400, "must be a number of seconds from 0.1 to 86400")
 
 
 def _stoppable(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
@@ -137,7 +81,7 @@ def _stoppable(command: Callable[[argparse.Namespace], int], options: argparse.N
 def _video(options: argparse.Namespace) -> int:
     from cyclegan_core.video import translate_video
 
-    studio, chain = _open_studio(options)
+    studio, chain = open_studio(options)
     form = "{percentage:3.0f}%|{bar}| {elapsed} spent, {remaining} left"
     with tqdm(total=1.0, bar_format=form, disable=None) as bar:  # None: only where stderr is a terminal
         report = translate_video(
@@ -167,7 +111,7 @@ def _webcam(options: argparse.Namespace) -> int:
     from cyclegan_core.video_writer import VideoWriter, check_target
 
     check_target(options.output)
-    studio, chain = _open_studio(options)
+    studio, chain = open_studio(options)
     stream = FaceStream(studio)
     count = with_faces = 0
     with _ended_by_ctrl_c() as ended, _camera(options.camera) as frames:

@@ -13,8 +13,9 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translation import Translation, build_generator
 from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
 from tests.browser import address, browser, playwright, visit
+from tests.command_line import run, two_faces, wall
 
-__all__ = ["address", "browser", "playwright", "visit"]  # fixtures of the tests of the page
+__all__ = ["address", "browser", "playwright", "run", "two_faces", "visit", "wall"]  # fixtures of theirs
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from cyclegan_core import images
-from tests.test_cli import ROOT, put, tree
+from tests.browser import ROOT
+from tests.command_line import put, tree
 
 
 def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
