@@ -14,7 +14,7 @@ from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.detection import find_detector
 from cyclegan_core.faces.haar import HaarDetector
 
-PACKAGES = ("torch", "torchvision", "openvino", "opencv-python", "opencv-python-headless", "facexlib", "gradio")
+PACKAGES = ("torch", "torchvision", "openvino", "av", "opencv-python", "opencv-python-headless", "facexlib", "gradio")
 
 
 def report() -> dict[str, Any]:

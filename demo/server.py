@@ -30,7 +30,7 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
             server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
             theme=theme.set(body_text_color_subdued="*neutral_500"),
             css_paths=sorted(Path(__file__).parent.glob("*.css")), footer_links=["api"],
-            max_file_size=MAX_FILE_BYTES, run_history=False, enable_monitoring=False,
+            max_file_size=MAX_FILE_BYTES, run_history=False, enable_monitoring=False, state_session_capacity=1000,
             share=False, ssr_mode=False, pwa=False, mcp_server=True, app_kwargs={"middleware": [Middleware(Guard)]},
         )
     mend_tools(page)

@@ -7,6 +7,7 @@ const PATIENCE = 10000; // ms for an answer
 const DARK_AFTER = 10000; // ms in a hidden tab, after which the camera goes off
 const SILENT_AFTER = 5000; // ms without a picture from the camera
 const NO_FACE_AFTER = 2000; // ms without a face, after which a hint is given
+const REMARK = 3000; // ms that something remarkable is to be read
 const MEASURED = 2000; // ms that the read-out looks back
 
 const root = element.querySelector('.webcam');
@@ -19,8 +20,8 @@ const marks = new Map(); // chain -> what a PNG says of it
 let state = 'idle';
 let run = 0; // what belongs to an earlier run ends by itself
 let camera = null; // MediaStream
-let token = null;
-let ticket = null;
+let token = null; // of the stream
+let ticket = null; // of the place in line
 let clip = null;
 let drawn = null; // the chain of the picture on the canvas
 let fresh = false; // the camera has a picture that was not sent yet
@@ -28,7 +29,7 @@ let wake = () => {}; // ends a pause early
 let noticed = () => {}; // ends the wait for a picture of the camera
 let darkness = 0; // timers
 let glance = 0;
-let faceSeen = 0;
+let [faceSeen, sayUntil] = [0, 0];
 let measured = []; // [when drawn, latency], in ms
 
 const within = (ms, keep) => new Promise((done) => {
@@ -39,12 +40,19 @@ const after = (ms) => within(ms, (end) => { wake = end; });
 const nextFrame = () => within(SILENT_AFTER, (end) => { noticed = end; });
 const outOfSight = () => document.hidden || !root.offsetWidth;
 const chain = () => [new FormData(form).get('first'), form.then.value].filter(Boolean).join('+');
-const say = (words) => { if (said.textContent !== words) said.textContent = words; };
+// What is remarkable stays for a while.
+function say(words, ms = 0) {
+  const now = performance.now();
+  if (!ms && now < sayUntil) return;
+  sayUntil = now + ms;
+  if (said.textContent !== words) said.textContent = words;
+}
 
 async function call(name, message) {
   let timer;
   const late = new Promise((done) => { timer = setTimeout(done, PATIENCE); });
-  const answer = await Promise.race([server[name](message), late]).catch(() => undefined);
+  const asked = (async () => server[name](message))();
+  const answer = await Promise.race([asked, late]).catch(() => undefined);
   clearTimeout(timer);
   return answer && typeof answer === 'object' ? answer : undefined; // gradio's is undefined where the call failed
 }
@@ -60,7 +68,7 @@ function show(next, words) {
     button.start.textContent = way || '';
     button.start.hidden = !way;
     if (next !== 'lost') button.slow.hidden = true;
-    say('');
+    say('', 1);
   }
   root.classList.toggle('webcam-busy', BUSY.includes(next));
   readout.hidden = !live;
@@ -134,7 +142,7 @@ function stop(next = 'idle') {
 }
 
 function leave() {
-  if (token || ticket) server.end({ token: token || ticket }).catch(() => {});
+  if (token || ticket) call('end', { token: token || ticket });
   token = ticket = null;
 }
 
@@ -206,7 +214,7 @@ async function stream(mine) {
   while (mine === run) {
     if (!token) {
       const begun = await call('begin', { ticket });
-      if (mine !== run) return begun?.token && server.end({ token: begun.token }).catch(() => {});
+      if (mine !== run) return begun?.token && call('end', { token: begun.token });
       if (!begun) { await lost(); continue; }
       ({ token = null, ticket = null } = begun);
       if (!token) {
@@ -220,7 +228,7 @@ async function stream(mine) {
     fresh = fresh && video.readyState >= 2;
     if (!fresh) await nextFrame();
     if (mine !== run) return;
-    if (!fresh) { say('The camera sends no picture at the moment.'); continue; }
+    if (!fresh) { say('The camera sends no picture at the moment.', REMARK); continue; }
     fresh = false;
     const time = performance.now();
     const asked = chain();
@@ -232,11 +240,11 @@ async function stream(mine) {
     failures = 0;
     if (answer.ended) { token = null; continue; }
     if ('busy' in answer) {
-      if (answer.busy) say(`The server is busy: ${answer.busy === 1 ? '1 person is' : `${answer.busy} people are`} waiting.`);
+      if (answer.busy) say(`The server is busy: ${answer.busy === 1 ? '1 person is' : `${answer.busy} people are`} waiting.`, REMARK);
       await after(100);
       continue;
     }
-    if (answer.error) { say(answer.error); await after(1000); continue; }
+    if (answer.error) { say(answer.error, REMARK); await after(1000); continue; }
     picture.src = answer.picture;
     try { await picture.decode(); } catch { continue; }
     if (mine !== run) return;
@@ -337,6 +345,5 @@ window.addEventListener('online', () => { if (state === 'lost') wake(); });
 window.addEventListener('pagehide', () => { closeCamera(); leave(); });
 navigator.mediaDevices?.addEventListener?.('devicechange', () => { if (camera) listCameras(); });
 watchVideo();
-show('idle');
-if (!navigator.mediaDevices?.getUserMedia) show('insecure');
+show(navigator.mediaDevices?.getUserMedia ? 'idle' : 'insecure');
 fillChoices();

@@ -29,9 +29,6 @@ WORDS = (
 class CameraInput(PhotoInput):
     """A gr.Image that streams a camera: its frames come as data URLs, not as files, and in by `frames.decode`."""
 
-    def get_block_name(self) -> str:
-        return "image"  # gradio would take the parent class's
-
     def preprocess(self, payload: ImageData | None) -> NDArray[np.uint8] | None:  # type: ignore[override]
         if payload is None:
             return None
@@ -62,7 +59,7 @@ def add_slow_mode(backstage: Backstage) -> gr.Accordion:
         return gr.Dropdown(choices=found, value=found[0][1]), gr.Dropdown(choices=[NOTHING_MORE, *found])
 
     offered = backstage.choices()
-    with gr.Accordion("Slow mode, for where the live view does not work", open=False, elem_id="webcam-slow") as slow:
+    with gr.Accordion("Slow mode, if the live view fails", open=False, elem_id="webcam-slow") as slow:
         gr.Markdown(WORDS)
         with gr.Row():
             first = gr.Dropdown(offered, value=offered[0][1] if offered else None, label="Translation", min_width=200)

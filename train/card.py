@@ -46,13 +46,13 @@ images.save(translated, "translated.jpg")
 ## How good it is
 
 Measured on $tested that training never saw, each blended as the page shows it. A classifier judges which of the two
-domains a face belongs to; it was trained on $judge alone, another data set. **It is right on $judge_right of real faces
-of the test split**, so no figure here is more certain than that.
+domains a face belongs to; it was trained on $judge. **It is right on $judge_right of real faces of the test split**, so
+no figure here is more certain than that.
 
 $table
 
 Moved colour: distance of the mean colour of the middle of the face before and after. Change: of a pixel, on average.
-Both in 1/255.
+Both in 1/255. Variety: how much faces differ from one another after, as a multiple of before; near 0 all look the same.
 
 ![Sixteen test faces each way, drawn at random, not chosen: before above, after below]($sheet)
 
@@ -97,12 +97,12 @@ def write_card(folder: Path, *, metrics: dict[str, Any], sheet: Path, words: dic
     run["quality"] = words["verdict"]  # the page shows it
     translation.save(folder)
     rows = [
-        "| direction | test faces | judged the other domain before | after | moved colour | change |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| direction | test faces | judged the other domain before | after | moved colour | change | variety |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     rows += [
         f"| {name} | {f['faces']} | {f['judged_other_before']:.1%} | **{f['judged_other_after']:.1%}** | "
-        f"{f['skin_shift']} | {f['change']} |"
+        f"{f['skin_shift']} | {f['change']} | {f['variety']} |"
         for name, f in metrics["translation"].items()
     ]
     parameters = sum(p.numel() for p in translation.generators[Direction.A_TO_B].parameters())
@@ -114,7 +114,9 @@ def write_card(folder: Path, *, metrics: dict[str, Any], sheet: Path, words: dic
         parameters=f"{parameters:,}",
         megabytes=f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f}",
         tested=f"{sum(f['faces'] for f in metrics['translation'].values())} faces",
-        judge=metrics["judge"]["trained on"],
+        judge="the training split of the same data, apart from what guided the training"
+        if metrics["judge"]["same data"]
+        else f"{metrics['judge']['trained on']} alone, another data set",
         judge_right=f"{metrics['judge']['right']['on the real test faces']:.1%}",
         table="\n".join(rows),
         sheet=SHEET_FILE,

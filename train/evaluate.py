@@ -1,10 +1,11 @@
-"""Measures a face translation on the test split, as the demo shows it, by a judge that never saw its training data.
+"""Measures a face translation on the test split, as the demo shows it, by a judge that is trained apart.
 
     python train/evaluate.py --translation runs/gender/translation --data crops/gender \\
         --judge crops/celeba_male --output runs/gender/evaluation
 
-The judge is a classifier of the two domains, trained on another set's trainA and trainB. How often it is right on real
-faces is printed beside every figure it gives. Prints and writes `metrics.json`, and a sheet of 16 test faces each way.
+The judge is a classifier of the two domains, trained on trainA and trainB, best of another set. How often it is right
+on real faces is printed beside every figure it gives. Prints and writes `metrics.json`, and a sheet of 16 test faces
+each way.
 """
 
 import argparse
@@ -51,6 +52,7 @@ def measure(translation: Translation, pictures: dict[str, Tensor], judge: Domain
 
     judged_other_before, judged_other_after: share that the judge puts into the other domain. skin_shift: mean distance
     of the mean colour of the face before and after, and change: mean absolute change of a pixel, both in 1/255.
+    variety: how much faces differ from one another after, as a multiple of before; near 0 all look the same.
     """
     crop = translation.config.crop
     if crop is None:
@@ -73,6 +75,7 @@ def measure(translation: Translation, pictures: dict[str, Tensor], judge: Domain
             "judged_other_after": round(shares[1], 4),
             "skin_shift": round(float(skin.norm(dim=1).mean()), 2),
             "change": round(float(difference.abs().mean()), 2),
+            "variety": round(float(after.float().std(dim=0).mean() / before.float().std(dim=0).mean()), 2),
         }
     return figures
 
@@ -103,7 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
             for name, a, b in (("on its own test split", own_a, own_b), ("on the real test faces", test_a, test_b))
         }
         figures = measure(translation, {"a_to_b": test_a, "b_to_a": test_b}, judge)
-        metrics = {"judge": {"trained on": options.judge.name, "right": right}, "translation": figures}
+        same = options.judge.resolve() == options.data.resolve()
+        judged_by = {"trained on": options.judge.name, "same data": same, "right": right}
+        metrics = {"judge": judged_by, "translation": figures}
         (options.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         crop = translation.config.crop
         assert crop is not None  # measure has refused whole pictures

@@ -1,0 +1,327 @@
+"""The Webcam tab's server functions: called directly and over HTTP as the browser does, by friends and by foes."""
+
+import asyncio
+import base64
+import gc
+import io
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import gradio as gr
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from cyclegan_core import catalog
+from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
+from cyclegan_core.faces.face import Face
+from cyclegan_core.shelf import Shelf
+from demo import frames
+from demo.backstage import Backstage
+from demo.files import Files
+from demo.server import serve
+from demo.webcam import SOMETHING, Answer, Webcam, add_webcam
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
+
+FACE_BOX = (40.0, 20.0, 120.0, 100.0)
+TOKEN_BYTES = 16
+
+
+class OneFace:
+    """Finds a face at the same place of every picture, whatever its size."""
+
+    name = "a detector for tests"
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        scale = picture.shape[0] / 120
+        x0, y0, x1, y1 = (side * scale for side in FACE_BOX)
+        landmarks = np.array(TIGHT_TEMPLATE) * (x1 - x0) + (x0, y0)
+        return [Face((x0, y0, x1, y1), 0.999, landmarks.astype(np.float32))]
+
+
+@pytest.fixture(scope="module")
+def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Backstage:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
+        shelf = Shelf([catalog.entry("gender")])
+        shelf.load()
+    shelf.studio.replace_detector(OneFace())
+    return Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+
+
+@pytest.fixture
+def webcam(backstage: Backstage) -> Webcam:
+    return Webcam(backstage)
+
+
+@pytest.fixture(scope="module")
+def served(backstage: Backstage) -> Iterator["Served"]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(backstage.files.folder))
+        with gr.Blocks(analytics_enabled=False) as page:
+            webcam = add_webcam(backstage)
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        serve(page, "127.0.0.1", port)
+        live = next(block for block in page.blocks.values() if getattr(block, "elem_id", None) == "webcam-live")
+        yield Served(webcam, f"http://127.0.0.1:{port}", live._id)
+        page.close(verbose=False)
+
+
+class Served:
+    """The page, and a way to call its server functions as gradio's JavaScript does."""
+
+    def __init__(self, webcam: Webcam, url: str, component: int) -> None:
+        self.webcam, self.url, self.component = webcam, url, component
+
+    def post(self, function: str, data: object, client: httpx.Client | None = None) -> httpx.Response:
+        body = {"data": data, "component_id": self.component, "fn_name": function, "session_hash": "x"}
+        post = client.post if client else httpx.post
+        return post(f"{self.url}/gradio_api/component_server/", json=body, timeout=60)
+
+    def call(self, function: str, data: object, client: httpx.Client | None = None) -> Answer:
+        response = self.post(function, data, client)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+def picture(colour: tuple[int, int, int] = (120, 120, 120), size: tuple[int, int] = (160, 120)) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(0).integers(-6, 6, (size[1], size[0], 1))
+    return np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+
+
+def url_of(data: bytes, kind: str = "image/jpeg") -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def file_of(form: str, size: tuple[int, int] = (160, 120), **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, (120, 90, 60)).save(file, form, **options)
+    return file.getvalue()
+
+
+def message(token: object, **changes: Any) -> dict[str, Any]:
+    fields = {"token": token, "picture": frames.encode(picture()), "time": 0.0, "chain": "gender:to_female"}
+    return fields | {"strength": 1.0, "nearest": False} | changes
+
+
+def frame(webcam: Webcam, token: object, **changes: Any) -> Answer:
+    return asyncio.run(webcam.frame(message(token, **changes)))
+
+
+def test_face_of_a_frame_is_translated_and_nothing_else(webcam: Webcam) -> None:
+    token = webcam.begin({})["token"]
+    plain = frames.decode(frame(webcam, token, chain="")["picture"]).astype(int)
+    assert abs(plain - picture()).mean() < 3, "an empty chain leaves the frame alone"
+    time.sleep(0.3)  # the cross-fade to another chain ends
+    frame(webcam, token)
+    time.sleep(0.3)
+    answer = frame(webcam, token)
+    assert answer["faces"] == 1
+    made = frames.decode(answer["picture"]).astype(int)
+    assert made.shape == plain.shape
+    change = abs(made - plain).max(2)
+    assert change[45:75, 65:95].mean() > 10
+    assert change[:, 135:].mean() < 2
+    half = frames.decode(frame(webcam, token, strength=0.5)["picture"]).astype(int)
+    assert 0 < abs(half - plain)[45:75, 65:95].mean() < change[45:75, 65:95].mean()
+
+
+def test_translations_on_offer_are_named(webcam: Webcam) -> None:
+    assert webcam.offer({}) == {"choices": [("To female", "gender:to_female"), ("To male", "gender:to_male")]}
+
+
+def test_tokens_are_of_128_bits_and_differ(webcam: Webcam) -> None:
+    tokens = {webcam.begin({})["token"] for _ in range(5)}
+    assert len(tokens) == 5
+    assert {len(base64.urlsafe_b64decode(f"{token}==")) for token in tokens} == {TOKEN_BYTES}
+
+
+def damaged() -> bytes:
+    data = cv2.imencode(".jpg", picture())[1].tobytes()
+    return data[: len(data) // 3]
+
+
+def many_scans() -> bytes:
+    data = file_of("jpeg", (640, 480), progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    return data[:scan] + data[scan:-2] * 200 + data[-2:]
+
+
+HOSTILE_PICTURES = {
+    "nothing": None,
+    "a number": 3,
+    "a list": ["data:image/jpeg;base64,"],
+    "an object": {"path": "/etc/passwd"},
+    "a path": "/etc/passwd",
+    "a file's address": "file:///etc/passwd",
+    "an address": "http://127.0.0.1:9/x.jpg",
+    "no data": "data:image/jpeg;base64,",
+    "no base64": "data:image/jpeg;base64,***",
+    "noise": url_of(bytes(range(256)) * 20),
+    "a PNG": url_of(file_of("png"), "image/png"),
+    "a PNG that says it is a JPEG": url_of(file_of("png")),
+    "an SVG": "data:image/svg+xml;base64,PHN2Zy8+",
+    "cut short": url_of(damaged()),
+    "many scans": url_of(many_scans()),
+    "many pixels": url_of(file_of("jpeg", (1300, 1000), quality=20)),
+    "a bomb": url_of(file_of("jpeg", (20000, 10000), quality=1)[:600_000]),
+    "few pixels": url_of(file_of("jpeg", (8, 8))),
+    "many characters": "data:image/jpeg;base64," + "A" * frames.MOST_CHARACTERS,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_PICTURES)
+def test_hostile_pictures_are_refused_in_a_sentence(webcam: Webcam, name: str) -> None:
+    token = webcam.begin({})["token"]
+    began = time.monotonic()
+    answer = frame(webcam, token, picture=HOSTILE_PICTURES[name])
+    assert time.monotonic() - began < 5
+    assert answer["error"].startswith(("A frame must be", "The frame "))
+    assert list(answer) == ["error"]
+    assert "faces" in frame(webcam, token), "the stream goes on"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"chain": 7}, {"chain": ["to_female"]}, {"chain": "to_nowhere"}, {"chain": "x" * 10_000}, {"chain": None},
+        {"chain": "+".join(["to_female"] * 50)}, {"strength": "1"}, {"strength": float("nan")}, {"strength": 2},
+        {"strength": True}, {"strength": None}, {"strength": [1]}, {"strength": 10**400},
+    ],
+)
+def test_other_wrong_fields_are_refused_in_a_sentence(webcam: Webcam, changes: dict[str, Any]) -> None:
+    token = webcam.begin({})["token"]
+    sentence = frame(webcam, token, **changes)["error"]
+    assert sentence[0].isupper()
+    assert sentence.endswith(".")
+    assert "Traceback" not in sentence
+    assert len(sentence) < 200
+    assert "faces" in frame(webcam, token)
+
+
+@pytest.mark.parametrize("token", [None, "", "x", 5, [], {}, "0" * 22, ["x"], True])
+def test_unknown_token_is_told_to_begin_again(webcam: Webcam, token: object) -> None:
+    answer = frame(webcam, token)
+    assert answer == {"error": "Your stream has ended: start again.", "ended": True}
+    assert webcam.end({"token": token}) == {}
+
+
+@pytest.mark.parametrize("function", ["frame", "begin", "end", "mark", "offer"])
+@pytest.mark.parametrize("data", [None, [], "x", 5, {"ticket": []}, {"binary": True}, [[[]]]])
+def test_every_function_takes_any_json(served: Served, function: str, data: object) -> None:
+    answer = served.call(function, data)
+    assert isinstance(answer, dict)
+    assert "Traceback" not in str(answer)
+    if "token" in answer:
+        served.call("end", answer)
+
+
+def test_only_the_functions_meant_can_be_called(served: Served) -> None:
+    for name in ("sessions", "__init__", "_make", "postprocess", "push_to_hub"):
+        assert served.post(name, {}).status_code >= 400
+
+
+@pytest.mark.parametrize("stamp", [None, "x", float("nan"), float("inf"), -1, 10**400, 1e300, True, [], 0.0])
+def test_any_time_stamp_is_survived(webcam: Webcam, stamp: object) -> None:
+    begun = webcam.begin({})["token"]
+    session = webcam.sessions.get(begun)
+    for time_stamp in (1000.0, stamp, 1040.0, stamp):
+        before = session.seconds
+        assert "faces" in frame(webcam, begun, time=time_stamp)
+        assert 0 < session.seconds - before < 5
+
+
+def test_what_goes_wrong_inside_is_no_secret_for_the_visitor(
+    webcam: Webcam, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = webcam.begin({})["token"]
+    secret = "/home/secret/path and a visitor's name"
+
+    def fail(*args: object, **others: object) -> None:
+        raise RuntimeError(secret)
+
+    monkeypatch.setattr(webcam.sessions.get(token).stream, "process", fail)
+    assert frame(webcam, token) == {"error": SOMETHING}
+    logged = capsys.readouterr().err
+    assert "RuntimeError" in logged
+    assert secret not in logged
+    monkeypatch.undo()
+    assert "faces" in frame(webcam, token)
+
+
+def test_streams_of_two_visitors_never_mix(served: Served) -> None:
+    colours = {0: (200, 60, 60), 1: (60, 60, 200), 2: (60, 200, 60)}
+    wrong: list[object] = []
+
+    def visit(channel: int) -> None:
+        shown = frames.encode(picture(colours[channel], (160 + 16 * channel, 120)))
+        with httpx.Client() as client:
+            token = served.call("begin", {}, client)["token"]
+            for number in range(25):
+                asked = message(token, picture=shown, time=40.0 * number, chain="to_female" if channel else "")
+                answer = served.call("frame", asked, client)
+                if "busy" in answer:
+                    continue
+                made = frames.decode(answer["picture"])
+                own = made[:, -20:].reshape(-1, 3).mean(0).argmax() == (0, 2, 1)[channel]
+                if made.shape[1] != 160 + 16 * channel or not own:
+                    wrong.append((channel, made.shape))
+            served.call("end", {"token": token}, client)
+
+    visitors = [threading.Thread(target=visit, args=[channel]) for channel in colours]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert wrong == []
+    assert len(served.webcam.sessions) == 0
+
+
+def test_snapshot_says_what_altered_it(webcam: Webcam) -> None:
+    plain = file_of("png")
+    chunks = base64.b64decode(webcam.mark({"chain": "to_female+to_male"})["chunks"])
+    with Image.open(io.BytesIO(plain[:33] + chunks + plain[33:])) as marked:  # as webcam_keep.js does
+        marked.load()
+        assert marked.text["Description"] == "AI-altered (gender: to female, then gender: to male)"  # type: ignore[attr-defined]
+        assert "compositeWithTrainedAlgorithmicMedia" in marked.info["xmp"].decode()
+    assert webcam.mark({"chain": ""}) == {"chunks": ""}
+    assert "There is no direction" in webcam.mark({"chain": "to_nowhere"})["error"]
+
+
+def test_memory_is_flat_over_many_frames(webcam: Webcam) -> None:
+    async def run(count: int) -> None:
+        token = webcam.begin({})["token"]
+        for _ in range(count):
+            answer = await webcam.frame(message(token))
+            assert "picture" in answer or "busy" in answer
+        webcam.end({"token": token})
+
+    asyncio.run(run(10))
+    tracemalloc.start()
+    try:
+        asyncio.run(run(10))
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        asyncio.run(run(60))
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 200_000, "a few frames would be more"
+    assert len(webcam.sessions) == 0
+
+
+def test_no_frame_is_written_to_a_file(served: Served, backstage: Backstage) -> None:
+    token = served.call("begin", {})["token"]
+    assert "picture" in served.call("frame", message(token))
+    assert list(backstage.files.folder.rglob("*")) == []
