@@ -16,7 +16,7 @@ from PIL import Image
 def mend_tools(page: gr.Blocks) -> None:
     """For a page that is being served."""
     if page.mcp_server_obj:
-        page.mcp_server_obj.get_base64_data = _content  # type: ignore[method-assign]
+        page.mcp_server_obj.get_base64_data = _content  # type: ignore[method-assign, assignment]
         page.mcp_server_obj._execute_tool_without_progress = _outputs  # type: ignore[method-assign]
         # Where pictures that are sent as text are kept: gradio took the folder from the environment at its import.
         gradio.mcp.DEFAULT_TEMP_DIR = get_upload_folder()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -61,7 +61,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if path.suffix != ".safetensors":
             return self._send(body, with_body=with_body)
         self.send_response(302)
-        port = self.server.server_address[1]
+        port = cast(http.server.HTTPServer, self.server).server_port
         self.send_header("Location", f"http://localhost:{port}/blobs/{path.name}")
         self.send_header("X-Linked-Size", str(self.announced or len(body)))
         self.send_header("X-Linked-ETag", f'"{hashlib.sha256(body).hexdigest()}"')
@@ -94,7 +94,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     """A server for that folder, to which the real client has been pointed, with a cache of its own."""
-    hub = type("Served", (Hub,), {"folder": folder, "asked": [], "tokens": []})
+    hub: Any = type("Served", (Hub,), {"folder": folder, "asked": [], "tokens": []})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), hub)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     point_client(f"http://127.0.0.1:{server.server_port}", cache, monkeypatch)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -190,8 +191,10 @@ def test_turns_come_in_order_and_so_many_at_once() -> None:
             running -= 1
         return number
 
+    def nothing() -> None: ...
+
     async def everybody() -> list[int]:
-        return await asyncio.gather(*(turns.take(lambda number=number: work(number), int) for number in range(8)))
+        return await asyncio.gather(*(turns.take(partial(work, number), nothing) for number in range(8)))
 
     assert asyncio.run(everybody()) == list(range(8))
     assert most == 2

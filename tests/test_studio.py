@@ -27,7 +27,7 @@ def picture() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def faces() -> list[Face]:
-    return [Face((x, 30.0, x + 100, 130.0), 0.99, POINTS + np.float32([x, 30])) for x in (20.0, 240.0)]
+    return [Face((x, 30.0, x + 100, 130.0), 0.99, POINTS + np.array([x, 30], np.float32)) for x in (20.0, 240.0)]
 
 
 @pytest.fixture(scope="module")

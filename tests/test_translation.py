@@ -113,7 +113,7 @@ def test_a_config_that_is_no_object_is_refused(folder: Path, content: bytes) -> 
         Translation.load(folder)
 
 
-def edited(edit: Callable[[dict[str, torch.Tensor]], None]) -> Callable[[Path], None]:
+def edited(edit: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         tensors = load_file(path)
         edit(tensors)

@@ -14,6 +14,7 @@ from cyclegan_core.engines import engine_name, make_engine
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.translation import Translation, build_generator
 from cyclegan_core.translation_config import Direction
+from cyclegan_core.translator import TranslatedPicture
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -47,6 +48,7 @@ def test_what_lies_outside_the_faces_is_bit_identical(translator: FaceTranslator
     touched = (np.asarray(result) != two_people).any(axis=2)
     allowed = np.zeros_like(touched)
     for item in translator.generate(two_people, "to_male"):
+        assert item.alignment is not None
         left, top, right, bottom = item.alignment.footprint(*two_people.shape[:2]) or (0, 0, 0, 0)
         allowed[top:bottom, left:right] = True
     assert touched.any()
@@ -79,7 +81,9 @@ def test_no_face_is_the_same_picture_and_no_faces(translator: FaceTranslator) ->
 
 
 def test_a_slice_of_the_result_claims_no_faces(translator: FaceTranslator, two_people: np.ndarray) -> None:
-    assert translator(two_people, "to_female")[:10].faces == ()
+    part = translator(two_people, "to_female")[:10]
+    assert isinstance(part, TranslatedPicture)
+    assert part.faces == ()
 
 
 @pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
