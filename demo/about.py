@@ -30,19 +30,20 @@ def plain(text: str) -> str:
 
 def about(backstage: Backstage) -> str:
     """What is at work here, in Markdown."""
-    studio = backstage.studio()
-    lines = [f"**Faces** are found by {studio.detector.name}. {plain(backstage.shelf.detector_status())}".strip()]
+    name = backstage.studio().detector.name
+    lines = ["### Faces", plain(backstage.shelf.detector_status()) or f"{name} finds the faces."]
     for status in backstage.shelf.statuses():
         words = " / ".join(status.labels.values())
-        where = f"{plain(status.source)}, run by {status.engine}" if status.engine else "not offered"
-        lines.append(f"### {plain(status.title)}\n\n{plain(words)}: {where}. {plain(status.sentence)}".strip())
+        where = f"{plain(words)}: {plain(status.source)}, run by {status.engine}. " if status.engine else ""
+        lines.append(f"### {plain(status.title)}\n\n{where}{plain(status.sentence)}".strip())
         if status.config is None:
             continue
         run = status.config.training
-        if {"pictures", "minutes", "device"} <= run.keys():
+        if isinstance(run.get("pictures"), int) and "minutes" in run:
+            device = f" on {plain(str(run['device']))}" if "device" in run else ""
             lines.append(
-                f"Trained for {run['minutes']} minutes on {plain(str(run['device']))}, on {run['pictures']:,} pictures "
-                f"of each kind. Data: {plain(status.config.data_licence)}."
+                f"Trained for {plain(str(run['minutes']))} minutes{device}, on {run['pictures']:,} pictures of each "
+                f"kind. Data: {plain(status.config.data_licence)}."
             )
         if "quality" in run:
             lines.append(f"How good it is: {plain(str(run['quality']))}")

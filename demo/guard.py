@@ -44,6 +44,9 @@ class GuardedBlocks(gr.Blocks):
         except Exception as error:  # of an event's own function none is left: those are told by `told`
             _note(error)
             raise gr.Error(MALFORMED, print_exception=False) from error
+        finally:
+            if others.get("simple_format"):  # a call of an endpoint: nobody comes back to the session that it was given
+                self.state_holder.session_data.pop(others.get("session_hash"), None)
 
 
 class Guard:

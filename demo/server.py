@@ -13,6 +13,7 @@ from cyclegan_core.errors import CycleganError
 from demo.guard import Guard
 from demo.mcp_tools import mend_tools
 from demo.video import MAX_FILE_BYTES  # of a video; photos are checked as they are read
+from demo.visits import remember_little
 
 FONTS: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 
@@ -34,3 +35,4 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
             share=False, ssr_mode=False, pwa=False, mcp_server=True, app_kwargs={"middleware": [Middleware(Guard)]},
         )
     mend_tools(page)
+    remember_little(page)

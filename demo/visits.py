@@ -5,8 +5,6 @@ from types import SimpleNamespace
 import gradio as gr
 from gradio.state_holder import SessionState, StateHolder
 
-MOST_VISITS = 2000  # the oldest are forgotten; a page that is closed is so at once
-
 
 class Visits(StateHolder):
     """gradio's sessions without a copy of what the page looks like, which only its deep links need."""
