@@ -245,7 +245,7 @@ def test_what_goes_wrong_inside_is_no_secret_for_the_visitor(
     webcam: Webcam, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     token = webcam.begin({})["token"]
-    secret = "/home/secret/path and a visitor's name"
+    secret = "/srv/secret/path and a visitor's name"
 
     def fail(*args: object, **others: object) -> None:
         raise RuntimeError(secret)
