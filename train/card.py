@@ -46,8 +46,8 @@ images.save(translated, "translated.jpg")
 ## How good it is
 
 Measured on $tested that training never saw, each blended as the page shows it. A classifier judges which of the two
-domains a face belongs to; it was trained on $judge. **It is right on $judge_right of real faces of the test split**, so
-no figure here is more certain than that.
+domains a face belongs to; it was trained on $judge.
+**It is right on $judge_right of real faces of the test split**, so no figure here is more certain than that.
 
 $table
 
