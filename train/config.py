@@ -120,6 +120,7 @@ PRESETS: dict[str, TrainConfig] = {
         },
         discriminator_arguments={"channels": 24, "layers": 3},
         output="change",
+        gain=1.7,
         data_licence=UTKFACE_LICENCE,
         batch=2,
         learning_rate=2e-4,
