@@ -20,7 +20,7 @@ CLOSED = (
 UPLOAD_BYTES = 2**30  # one upload may hold many files, each within gradio's own limit
 BODY_BYTES = 16 * 2**20  # everything else: JSON, with a picture as text in it at most
 FREE_BYTES = 2**30  # that an upload must leave on the disk
-MCP_CALLS = 16  # each holds one of the 40 threads in which everything else has to run, too
+MCP_CALLS = 16  # each holds one of the 40 threads that it shares with the page, for as long as it waits
 
 MALFORMED = 'This request does not fit: see "Use via API" at the foot of the page.'
 UPLOAD_FIRST = "Send the picture itself: upload it first, then give the path from the answer."
@@ -46,7 +46,7 @@ class GuardedBlocks(gr.Blocks):
             raise gr.Error(MALFORMED, print_exception=False) from error
         finally:
             if others.get("simple_format"):  # a call of an endpoint: nobody comes back to the session that it was given
-                self.state_holder.session_data.pop(others.get("session_hash"), None)
+                self.state_holder.session_data.pop(str(others.get("session_hash")), None)
 
 
 class Guard:

@@ -1,0 +1,54 @@
+"""Uses a translation of your own, from the Hub or a folder such as `train/run.py` leaves, alone or after another.
+
+    python examples/custom_translation.py runs/mine/translation photo.jpg out.jpg
+    python examples/custom_translation.py you/your-repo@<commit> photo.jpg out.jpg --direction older+custom:to_zebra
+
+Here it is called `custom`. Without --direction its own first one is taken.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cyclegan_core import CycleganError, FaceTranslator, images
+from cyclegan_core.faces.detection import find_detector
+from cyclegan_core.studio import Studio
+from cyclegan_core.translation import embedded_names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("translation", help="a folder, or org/name or org/name@revision on the Hub")
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--direction", help="such as custom:to_zebra, or several as in older+custom:to_zebra")
+    args = parser.parse_args()
+
+    name, revision = args.translation, None
+    if not Path(name).is_dir() and "@" in name:
+        name, _, revision = name.partition("@")
+    detector = find_detector()
+    custom = FaceTranslator.from_pretrained(name, revision=revision, detector=detector)
+    print(f"{custom.source}: {' and '.join(custom.directions)}; data: {custom.config.data_licence}")
+    others = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
+    studio = Studio({**others, "custom": custom}, detector)
+    chain = studio.chain(args.direction or f"custom:{custom.directions[0]}")
+
+    picture = images.load(args.photo)
+    if studio.whole(chain):  # a translation such as horse2zebra, which needs no face
+        layers = studio.generate_whole(picture, chain)
+    else:
+        faces = studio.find_faces(picture)
+        print(f"{len(faces)} face{'' if len(faces) == 1 else 's'}")
+        layers = studio.generate(picture, faces, [chain] * len(faces))
+    made_by = " + ".join(map(str, chain)) if any(layers) else None
+    images.save(studio.blend(picture, layers), args.output, made_by=made_by)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (CycleganError, ValueError) as error:
+        sys.exit(str(error))
