@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[1]
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"
 
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
 @pytest.fixture(scope="module", params=["retinaface", "haar"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     if request.param == "haar":
@@ -185,3 +187,12 @@ def test_tilted_heads_are_found_by_the_cascades(face_picture: Path) -> None:
     assert len(found) == 1
     expected = upright[0].landmarks @ turn[:, :2].T + turn[:, 2]
     assert np.abs(found[0].landmarks - expected).max() < 0.15 * upright[0].width
+
+
+def test_haar_finds_a_face_that_the_edge_cuts() -> None:
+    picture = images.load(EXAMPLES / "astronaut.jpg")
+    detector = HaarDetector()
+    (whole,) = detector.detect(picture)
+    middle = round(float(whole.landmarks[:, 0].mean())) - round(0.15 * whole.width)
+    (cut,) = detector.detect(picture[:, middle:])
+    assert np.abs(cut.landmarks + np.array([middle, 0]) - whole.landmarks).max() < 0.2 * whole.width

@@ -22,6 +22,7 @@ SMALLEST_FACE = 24  # pixels; the cascade was trained on 24x24
 NEIGHBOURS = 4
 LEAST_SCORE = 0.85  # of the network
 NMS_THRESHOLD = 0.3
+BORDER = 0.2  # of the shorter side, that is mirrored at the edges to find faces that they cut
 TILT = 25.0  # degrees; upright search itself covers about 15 to either side
 TILTED_SIDE = 640  # longest side at which tilted heads are looked for: a last resort, for portraits
 
@@ -40,13 +41,16 @@ class HaarDetector:
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB uint8 (H, W, 3) picture, best score first.
 
-        The cascade knows upright faces only. Where none is found, heads that are tilted to either side are tried.
+        The cascade knows whole, upright faces only. Where none is found, faces that the edge of the picture cuts are
+        tried, then heads that are tilted to either side.
         """
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         scale = min(1.0, DETECTION_SIDE / max(grey.shape))
         small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         stretch = np.array([grey.shape[1] / small.shape[1], grey.shape[0] / small.shape[0]])
         faces = self._decide(picture, self._propose(small) * stretch)
+        if not faces:
+            faces = self._decide(picture, self._propose_cut(small) * stretch)
         if not faces:
             tilted = [self._propose_tilted(small, tilt) * stretch for tilt in (-TILT, TILT)]
             faces = self._decide(picture, np.concatenate(tilted))
@@ -60,6 +64,15 @@ class HaarDetector:
             )
         boxes = np.asarray(found, np.float64).reshape(-1, 4)
         return boxes[:, None, :2] + MEAN_SHAPE * boxes[:, None, 2:]
+
+    def _propose_cut(self, grey: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Guesses near the edges, where the picture goes on mirrored: half a face and its mirror image are one."""
+        border = int(BORDER * min(grey.shape))
+        wider = cv2.copyMakeBorder(grey, border, border, border, border, cv2.BORDER_REFLECT)
+        guesses = self._propose(np.asarray(wider, np.uint8)) - border
+        centres = guesses.mean(axis=1)
+        inside = (centres >= 0) & (centres < grey.shape[::-1])
+        return guesses[inside.all(axis=1)]
 
     def _propose_tilted(self, grey: NDArray[np.uint8], tilt: float) -> NDArray[np.float64]:
         """Guesses after turning the picture by `tilt` degrees, in the coordinates of the unturned one."""
