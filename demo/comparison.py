@@ -3,14 +3,17 @@
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclegan_core.studio import Studio
 from demo.face_strip import LEAVE, file_address
 from demo.photo_work import Work, alone, draw
+
+if TYPE_CHECKING:
+    from cyclegan_core.studio import Studio  # brings PyTorch, which the page does not wait for
 
 SIDE = 256  # pixels of a face that is compared
 SCRIPT = """element.addEventListener('click', (event) => {
@@ -29,7 +32,7 @@ class Compared:
 
 
 def compare(
-    studio: Studio, picture: NDArray[np.uint8], work: Work, index: int, choices: Sequence[tuple[str, str]],
+    studio: "Studio", picture: NDArray[np.uint8], work: Work, index: int, choices: Sequence[tuple[str, str]],
     strength: float,
 ) -> list[Compared]:
     """The original first. Of a photo without faces the whole of it, in the directions that need none."""

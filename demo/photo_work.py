@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from cyclegan_core.composition import GeneratedFace, close_up
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
 from cyclegan_core.faces.face import Face
-from cyclegan_core.studio import Chain, Studio
+
+if TYPE_CHECKING:
+    from cyclegan_core.studio import Chain, Studio  # brings PyTorch, which the page does not wait for
 
 PORTRAIT_SIDE = 192  # pixels of the close-ups on the page
 SMALLEST_ALONE, LARGEST_ALONE = 256, 1024  # side of a face that is saved alone, in pixels
@@ -34,7 +37,7 @@ class Work:
     scale: float
     before: str
     portraits: tuple[str, ...]
-    chains: tuple[Chain, ...] | None = None
+    chains: "tuple[Chain, ...] | None" = None
     layers: tuple[tuple[GeneratedFace, ...], ...] = ()
     seconds: float = 0.0
 
@@ -49,7 +52,7 @@ def portrait_of(face: Face, size: int) -> Alignment:
     return align(face.landmarks, np.array(WIDE_TEMPLATE), size)
 
 
-def draw(studio: Studio, work: Work, strength: float) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
+def draw(studio: "Studio", work: Work, strength: float) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]]]:
     """`shown` and the portraits with the layers over them, at a strength in [0, 1]."""
     scale = work.scale
     # Pixel centres lie at half-integers of the area.

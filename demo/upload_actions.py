@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from cyclegan_core.studio import Chain
 from demo.backstage import Backstage
 from demo.comparison import compare, comparison_value
 from demo.face_strip import AS_ABOVE, LEAVE, Asked, read_strip, strip_value
 from demo.photo_work import PORTRAIT_SIDE, Work, alone, draw, portrait_of
 from demo.pictures import Photo, for_the_screen, told
+
+if TYPE_CHECKING:
+    from cyclegan_core.studio import Chain  # brings PyTorch, which the page does not wait for
 
 NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
 HINT = "The faces are found as soon as there is a photo."
@@ -179,7 +181,7 @@ class UploadActions:
             return _first(work)
         return read_strip(strip, work.token, len(work.faces), self._backstage.choices())
 
-    def _chain(self, *steps: str) -> Chain:
+    def _chain(self, *steps: str) -> "Chain":
         return self._backstage.studio().chain("+".join(step for step in steps if step and step != LEAVE))
 
     def _drawn(self, work: Work, strength: float, asked: Asked) -> tuple[tuple[str, str], Any]:

@@ -3,6 +3,8 @@
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,3 +144,8 @@ class TestStart:
             assert app.main() == 1
         (sentence,) = capsys.readouterr().err.splitlines()
         assert re.search(f"{port} cannot be had .*in use.*GRADIO_SERVER_PORT", sentence)
+
+
+def test_page_is_served_before_pytorch_is_loaded() -> None:
+    check = "import sys, demo.page, demo.server; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=Path(app.__file__).parent, check=False).returncode == 0
