@@ -1,14 +1,16 @@
 """Examples of what each translation does, and what its model card says."""
 
+import base64
 import html
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
+import cv2
 import gradio as gr
 
-from cyclegan_core import catalog
+from cyclegan_core import catalog, images
 from demo.backstage import Backstage
 from demo.pictures import told
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 SHEET_FILE = "sheet.jpg"  # which train/card.py writes beside a card
 SHEET = "Test faces drawn at random, not chosen: each row of photos above, what was made of them below."
+ALT = "test faces before and after"
+SHEET_SIDE = 720  # pixels, at which it is shown
 NUMBERS = "How good it is"  # the card's heading over the measured numbers
 
 
@@ -47,11 +51,18 @@ def sheet_of(status: "Status") -> str:
     sheet = status.card and status.card.parent / SHEET_FILE
     if not sheet or not sheet.is_file():
         return ""
-    if not gr.utils.is_static_file(str(sheet)):
-        gr.set_static_paths([sheet])
-    source = html.escape(f"gradio_api/file={quote(str(sheet))}")
-    picture = f'<img src="{source}" alt="{html.escape(status.title)}: test faces before and after" loading="lazy">'
+    picture = f'<img src="{_within(sheet, sheet.stat().st_mtime)}" alt="{html.escape(status.title)}: {ALT}">'
     return f'<figure class="sheet">{picture}<figcaption>{SHEET}</figcaption></figure>'
+
+
+@lru_cache(maxsize=16)
+def _within(sheet: Path, changed: float) -> str:
+    """The sheet as an address that holds it: one that names its file would tell where this program is installed."""
+    picture = images.load(sheet)
+    scale = min(1.0, SHEET_SIDE / max(picture.shape))
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, content = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
 
 
 def add_model_cards(backstage: Backstage) -> None:
