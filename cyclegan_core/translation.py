@@ -1,11 +1,13 @@
 """A translation: two generators and what is needed to use them, as one folder, the same everywhere.
 
-The folder holds `config.json`, `model.safetensors` (keys `a_to_b.*` and `b_to_a.*`) and `README.md`, the model card.
-It may be embedded in this package, lie on disk, or be a repository on the Hugging Face Hub. Nothing here unpickles.
+The folder holds `config.json`, `model.safetensors` and `README.md`, the model card. The keys of the weights are
+`a_to_b.*` and `b_to_a.*`, or `shared.*` where one conditional network serves both directions. The folder may be
+embedded in this package, lie on disk, or be a repository on the Hugging Face Hub. Nothing here unpickles.
 """
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from cyclegan_core import hub, networks
+from cyclegan_core import hub
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.translation_config import Direction, TranslationConfig
+from cyclegan_core.networks import GENERATORS, Conditioned
+from cyclegan_core.translation_config import Direction, TranslationConfig, check_arguments
 
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
 EMBEDDED = Path(__file__).parent / "weights"
-GENERATORS: dict[str, type[nn.Module]] = {
-    "ResnetGenerator": networks.ResnetGenerator,
-    "MobileResnetGenerator": networks.MobileResnetGenerator,
-}
 # A config asks for memory before a weight is read; the paper's ResNet-9 has 11.4 million parameters.
 LARGEST_GENERATOR = 200_000_000
 
@@ -31,9 +30,10 @@ LARGEST_GENERATOR = 200_000_000
 class Translation:
     """A pair of domains with the two generators between them.
 
-    config: see `TranslationConfig`. generators: `a_to_b` and `b_to_a`, modules in evaluation mode that take and return
-    float32 (B, 3, S, S) in [-1, 1]. source: where it was read from, in words for people. folder: where it was read
-    from. card: its model card, where there is one. snapshot: the commit, where it came from the Hub.
+    config: see `TranslationConfig`. generators: one for each direction that the config names, modules in evaluation
+    mode that take and return float32 (B, 3, S, S) in [-1, 1]; see `build_generators`. source: where it was read from,
+    in words for people. folder: where it was read from. card: its model card, where there is one. snapshot: the commit,
+    where it came from the Hub.
     """
 
     folder: Path | None = None
@@ -79,8 +79,8 @@ class Translation:
         folder = Path(folder)
         source = source or f"folder {folder.name}"
         config = TranslationConfig.from_dict(_read_config(folder / CONFIG_FILE))
-        generators = {direction: build_generator(config) for direction in Direction}
-        _load_weights(folder / WEIGHTS_FILE, generators)
+        generators = build_generators(config)
+        _load_weights(folder / WEIGHTS_FILE, distinct_networks(generators))
         ready = {direction: generator.eval().requires_grad_(False) for direction, generator in generators.items()}
         translation = cls(config, ready, source)
         translation.folder, card = folder, folder / CARD_FILE
@@ -92,9 +92,9 @@ class Translation:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {
-            f"{direction}.{key}": value.detach().cpu().contiguous()
-            for direction, generator in self.generators.items()
-            for key, value in generator.state_dict().items()
+            f"{name}.{key}": value.detach().cpu().contiguous()
+            for name, network in distinct_networks(self.generators).items()
+            for key, value in network.state_dict().items()
         }
         partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
         try:
@@ -111,24 +111,61 @@ def embedded_names() -> list[str]:
     return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{CONFIG_FILE}"))
 
 
+def build_generators(config: TranslationConfig) -> dict[Direction, nn.Module]:
+    """New generators for the directions that the config names, each with a network of its own.
+
+    Where the generator has conditions, all are `Conditioned` on one network: `a_to_b` on the first of the conditions,
+    `b_to_a` on the second. Raises TranslationError as `build_generator` does.
+    """
+    conditions = config.generator_arguments.get("conditions", 0)
+    if not conditions:
+        return {direction: build_generator(config) for direction in config.directions}
+    shared = build_generator(config)
+    if conditions < len(Direction):
+        raise TranslationError(
+            f"config.json: {conditions} condition cannot tell two directions apart; conditions must be 0 or at least 2"
+        )
+    return {
+        direction: Conditioned(shared, index, conditions)
+        for index, direction in enumerate(Direction)
+        if direction in config.directions
+    }
+
+
+def distinct_networks(generators: Mapping[Direction, nn.Module]) -> dict[str, nn.Module]:
+    """The networks whose weights make these generators: `a_to_b` and `b_to_a`, or `shared` alone.
+
+    Raises ValueError where conditional generators that should share a network have one each.
+    """
+    networks = [generator.net for generator in generators.values() if isinstance(generator, Conditioned)]
+    if not networks:
+        return {str(direction): generator for direction, generator in generators.items()}
+    if len(networks) < len(generators) or any(network is not networks[0] for network in networks):
+        raise ValueError("the directions of a conditional generator must share one network: copy them together")
+    return {"shared": networks[0]}
+
+
 def build_generator(config: TranslationConfig) -> nn.Module:
-    """A new generator as the config describes it. Raises TranslationError for a name or argument that is unknown."""
+    """One new network as the config describes it. Raises TranslationError for a name or argument that is unknown."""
     if config.generator not in GENERATORS:
         raise TranslationError(
             f"config.json: generator {config.generator!r} is unknown; known are {', '.join(GENERATORS)}"
         )
+    check_arguments(config.generator_arguments)
     build = GENERATORS[config.generator]
     try:
         with torch.device("meta"):  # sizes are looked at before memory is taken
             count = sum(p.numel() for p in build(**config.generator_arguments).parameters())
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise TranslationError(f"config.json: the generator's arguments are wrong: {error}") from error
     if count > LARGEST_GENERATOR:
         raise TranslationError(f"config.json: a generator of {count:,} parameters is over {LARGEST_GENERATOR:,}")
     generator = build(**config.generator_arguments)
-    multiple = getattr(generator, "multiple", 1)
-    if config.crop is not None and (config.crop.size % multiple or config.crop.size < 2 * multiple):
-        raise TranslationError(f"config.json: crop size {config.crop.size} is not a multiple of {multiple}")
+    multiple, smallest = getattr(generator, "multiple", 1), getattr(generator, "smallest", 1)
+    if config.crop is not None and (config.crop.size % multiple or config.crop.size < smallest):
+        raise TranslationError(
+            f"config.json: crop size {config.crop.size} is not a multiple of {multiple} of at least {smallest}"
+        )
     return generator
 
 
@@ -150,12 +187,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     return content
 
 
-def _load_weights(path: Path, generators: dict[Direction, nn.Module]) -> None:
-    """Fills the generators from a safetensors file, after every key, shape and type has been checked."""
+def _load_weights(path: Path, networks: Mapping[str, nn.Module]) -> None:
+    """Fills the networks from a safetensors file, after every key, shape and type has been checked."""
     expected = {
-        f"{direction}.{key}": value
-        for direction, generator in generators.items()
-        for key, value in generator.state_dict().items()
+        f"{name}.{key}": value for name, network in networks.items() for key, value in network.state_dict().items()
     }
     try:
         with safe_open(path, framework="pt") as file:

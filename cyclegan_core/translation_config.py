@@ -37,7 +37,8 @@ class Crop:
 class TranslationConfig:
     """Everything about a translation but its weights.
 
-    directions: a name for people of each direction. generator, generator_arguments: the class and how to build it.
+    directions: a name for people of each direction; a translation may go one way alone, a to b.
+    generator, generator_arguments: the class and how to build it.
     crop: None for a translation of whole pictures. output: `change` where output minus input is enlarged and added to
     the photo, `picture` where the output replaces it. gain: what a change is multiplied by at full strength: a careful
     generator may be shown bolder than it was trained. data_licence: of the pictures it was trained on.
@@ -67,7 +68,7 @@ class TranslationConfig:
         return {
             "format_version": FORMAT_VERSION,
             "name": self.name,
-            "directions": {direction.value: label for direction, label in self.directions.items()},
+            "directions": {direction.value: self.directions.get(direction) for direction in Direction},
             "generator": {"name": self.generator, "arguments": self.generator_arguments},
             "crop": self.crop
             and {"size": self.crop.size, "template": [list(p) for p in self.crop.template], "margin": self.crop.margin},
@@ -114,6 +115,44 @@ class TranslationConfig:
 NORMALISATION = {"mean": 127.5, "scale": 127.5}
 
 
+# The largest whole number that an argument of a generator may be: a hostile config could ask for so many layers that
+# even counting their parameters takes hours. The paper's largest network has 64 channels, 9 blocks, 2 downsamplings.
+LARGEST_ARGUMENTS = {
+    "channels": 4096,
+    "blocks": 100,
+    "downsamplings": 10,
+    "depth": 12,
+    "patch": 16,
+    "coarse": 64,
+    "conditions": 1000,
+}
+MOST_ATTENTION = 16  # layers
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Refuses arguments of a generator that would build a monster. Raises TranslationError that names the argument.
+
+    Whether they make sense otherwise, the generator says.
+    """
+    for name, largest in LARGEST_ARGUMENTS.items():
+        value = arguments.get(name, 0)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
+            raise TranslationError(
+                f"config.json: the generator's arguments are wrong: {name} must be a whole number up to {largest:,}, "
+                f"not {str(value)[:40]!r}"
+            )
+    attention = arguments.get("attention", ())
+    if (
+        not isinstance(attention, (list, tuple))
+        or len(attention) > MOST_ATTENTION
+        or not all(isinstance(scale, int) for scale in attention)
+    ):
+        raise TranslationError(
+            "config.json: the generator's arguments are wrong: attention must be a list of at most "
+            f"{MOST_ATTENTION} whole numbers"
+        )
+
+
 def _entry(content: Mapping[str, Any], key: str, kind: type, prefix: str = "") -> Any:
     if key not in content:
         raise TranslationError(f"config.json lacks {prefix}{key}")
@@ -128,7 +167,11 @@ def _words(kind: type) -> str:
 
 
 def _directions(content: Mapping[str, Any]) -> dict[Direction, str]:
-    labels = {direction: _entry(content, direction.value, str, "directions.") for direction in Direction}
+    one_way = content.get(Direction.B_TO_A.value, "") is None  # said outright: an entry that is missing is a mistake
+    labels = {
+        direction: _entry(content, direction.value, str, "directions.")
+        for direction in ([Direction.A_TO_B] if one_way else Direction)
+    }
     for label in labels.values():
         if not re.fullmatch(r"[\w-]{1,40}", label, re.ASCII):
             raise TranslationError(f"config.json: direction name {label[:60]!r} must be 1 to 40 letters, digits, _, -")

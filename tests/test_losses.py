@@ -1,4 +1,4 @@
-"""Losses by value, and the history of fakes."""
+"""Losses by value; the penalties have a file of their own."""
 
 import math
 
@@ -6,23 +6,71 @@ import pytest
 import torch
 
 from cyclegan_core import losses
-from cyclegan_core.image_pool import ImagePool
+
+REAL, FAKE = (2.0, -1.0, 0.5), (0.25, -2.0)
 
 
-def test_least_squares_by_value() -> None:
-    real, fake = torch.tensor([1.0, 0.0]), torch.tensor([0.5, -0.5])
-    assert float(losses.discriminator_loss(real, fake)) == pytest.approx(0.5 * (0.5 + 0.25))
-    assert float(losses.generator_loss(fake)) == pytest.approx((0.25 + 2.25) / 2)
+def softplus(x: float) -> float:
+    return math.log(1 + math.exp(x))
 
 
-def test_a_perfect_discriminator_has_no_loss() -> None:
-    assert losses.discriminator_loss(torch.ones(4), torch.zeros(4)) == 0
+@pytest.mark.parametrize(
+    ("name", "generator", "discriminator"),
+    [
+        ("least_squares", (0.75**2 + 9) / 2, 0.5 * (1 + 4 + 0.25) / 3 + 0.5 * (0.0625 + 4) / 2),
+        (
+            "vanilla",
+            (softplus(-0.25) + softplus(2)) / 2,
+            (softplus(-2) + softplus(1) + softplus(-0.5)) / 3 + (softplus(0.25) + softplus(-2)) / 2,
+        ),
+        ("hinge", 1.75 / 2, (0 + 2 + 0.5) / 3 + (1.25 + 0) / 2),
+        ("wasserstein", 1.75 / 2, -1.5 / 3 - 1.75 / 2),
+    ],
+)
+def test_adversarial_losses_by_value(name: str, generator: float, discriminator: float) -> None:
+    loss, real, fake = losses.ADVERSARIAL[name], torch.tensor(REAL), torch.tensor(FAKE)
+    assert float(loss.generator(fake)) == pytest.approx(generator)
+    assert float(loss.discriminator(real, fake)) == pytest.approx(discriminator)
+
+
+@pytest.mark.parametrize("name", list(losses.ADVERSARIAL))
+def test_several_scales_count_alike_whatever_their_sizes(name: str) -> None:
+    torch.manual_seed(0)
+    loss = losses.ADVERSARIAL[name]
+    real, fake = ([torch.randn(2, 1, n, n) for n in (8, 3)] for _ in range(2))
+    each = [float(loss.discriminator(r, f)) for r, f in zip(real, fake, strict=True)]
+    assert float(loss.discriminator(real, fake)) == pytest.approx(sum(each) / 2)
+    assert float(loss.generator(fake)) == pytest.approx(sum(float(loss.generator(f)) for f in fake) / 2)
+
+
+@pytest.mark.parametrize("name", list(losses.ADVERSARIAL))
+def test_the_players_pull_scores_apart(name: str) -> None:
+    loss = losses.ADVERSARIAL[name]
+    real, fake = (torch.zeros(3, requires_grad=True) for _ in range(2))
+    loss.discriminator(real, fake).backward()
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert bool((real.grad < 0).all())  # going down the slope, real scores rise
+    assert bool((fake.grad > 0).all()) or name == "least_squares"  # whose fakes belong at 0, where these are
+    wanted = torch.zeros(3, requires_grad=True)
+    loss.generator(wanted).backward()
+    assert wanted.grad is not None
+    assert bool((wanted.grad < 0).all())
 
 
 def test_cycle_and_identity_are_mean_absolute_errors() -> None:
     a, b = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), -0.25)
     assert float(losses.cycle_consistency_loss(a, b)) == pytest.approx(0.25)
     assert float(losses.identity_loss(a, b)) == pytest.approx(0.25)
+
+
+def test_cycle_and_identity_by_square_and_of_no_other_kind() -> None:
+    a, b = torch.zeros(1, 3, 2, 2), torch.tensor([0.5, -1.0, 0.0]).reshape(1, 3, 1, 1).expand(1, 3, 2, 2)
+    for loss in (losses.cycle_consistency_loss, losses.identity_loss):
+        assert float(loss(a, b, "l2")) == pytest.approx(1.25 / 3)
+        assert float(loss(a, b, kind="l1")) == pytest.approx(0.5)
+        with pytest.raises(ValueError, match="l1 or l2, not 'huber'"):
+            loss(a, b, "huber")  # type: ignore[arg-type]
 
 
 def test_total_variation_is_blind_to_even_changes_and_sees_speckles() -> None:
@@ -56,36 +104,3 @@ def test_attribute_loss_aims_at_its_certainty_and_no_further() -> None:
 def test_attribute_loss_is_cross_entropy() -> None:
     assert float(losses.attribute_loss(torch.zeros(3), belongs_to_b=True)) == pytest.approx(math.log(2))
     assert losses.attribute_loss(torch.full((3,), 9.0), True) < losses.attribute_loss(torch.full((3,), 9.0), False)
-
-
-def test_pool_hands_out_the_new_until_it_is_full_and_then_a_mix() -> None:
-    torch.manual_seed(0)
-    pool = ImagePool(50)
-    for start in range(0, 50, 10):
-        batch = torch.arange(start, start + 10).float().reshape(10, 1, 1, 1)
-        assert torch.equal(pool.query(batch), batch)
-    given = torch.cat([pool.query(torch.full((10, 1, 1, 1), 1000.0 + i)) for i in range(40)]).flatten()
-    old = float((given < 50).float().mean())
-    assert len(pool.pictures) == 50
-    # Half of the answers are stored pictures; after 400 exchanges nearly all of the first fifty have been given back.
-    assert 0.08 < old <= 50 / 400
-    assert len(given.unique()) > 60
-
-
-def test_pool_detaches_and_does_not_alias() -> None:
-    pool = ImagePool(1)
-    fake = torch.ones(1, 3, 2, 2, requires_grad=True) * 2
-    assert not pool.query(fake).requires_grad
-    with torch.no_grad():
-        fake.mul_(0)
-    assert float(pool.pictures[0].mean()) == 2
-
-
-def test_pool_of_size_zero_is_a_passage() -> None:
-    fake = torch.rand(2, 3, 2, 2)
-    assert torch.equal(ImagePool(0).query(fake), fake)
-
-
-def test_negative_pool_is_refused() -> None:
-    with pytest.raises(ValueError, match="negative"):
-        ImagePool(-1)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,18 @@ def test_what_is_saved_comes_back(tiny_translation: Path, tmp_path: Path) -> Non
     assert sorted(os.listdir(tmp_path / "again")) == ["config.json", "model.safetensors"]
     modes = {path.stat().st_mode for path in (tmp_path / "again").iterdir()}
     assert len(modes) == 1  # the weights are for the same readers as the config
+
+
+def test_a_translation_may_go_one_way(tiny_translation: Path, tmp_path: Path) -> None:
+    both = Translation.load(tiny_translation)
+    config = replace(both.config, directions={Direction.A_TO_B: "to_female"})
+    Translation(config, {Direction.A_TO_B: both.generators[Direction.A_TO_B]}).save(tmp_path)
+    loaded = Translation.load(tmp_path)
+    assert loaded.config == config
+    assert list(loaded.generators) == [Direction.A_TO_B]
+    assert json.loads((tmp_path / "config.json").read_text())["directions"]["b_to_a"] is None
+    with pytest.raises(TranslationError, match=r"no direction 'b_to_a': it goes to_female$"):
+        loaded.config.direction("b_to_a")
 
 
 def test_half_precision_weights_are_read(folder: Path) -> None:
@@ -74,12 +87,29 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
         (changed("name", to=7), "name must be text"),
         (changed("directions", to={"a_to_b": "x"}), "lacks directions.b_to_a"),
         (changed("directions", "b_to_a", to="to_female"), "same name"),
+        (changed("directions", "b_to_a", to=None), "unknown tensor b_to_a"),
+        (changed("directions", "a_to_b", to=None), "a_to_b must be text"),
         (changed("directions", "b_to_a", to="<script>"), "direction name"),
         (changed("generator", to="ResnetGenerator"), "generator must be an object"),
         (changed("generator", "name", to="os.system"), "'os.system' is unknown"),
         (changed("generator", "arguments", to={"width": 3}), "arguments are wrong"),
         (changed("generator", "arguments", "channels", to="many"), "arguments are wrong"),
-        (changed("generator", "arguments", "channels", to=100_000), "over 200,000,000"),
+        (changed("generator", "arguments", "channels", to=4096), "over 200,000,000"),
+        (changed("generator", "arguments", "channels", to=10**12), "channels must be a whole number up to 4,096"),
+        (changed("generator", "arguments", "blocks", to=10**9), "blocks must be a whole number up to 100"),
+        (changed("generator", "arguments", "downsamplings", to=64), "downsamplings must be a whole number up to 10"),
+        (changed("generator", "arguments", "patch", to=1 << 20), "patch must be a whole number up to 16"),
+        (changed("generator", "arguments", "coarse", to=1 << 40), "coarse must be a whole number up to 64"),
+        (changed("generator", "arguments", "conditions", to=10**9), "conditions must be a whole number up to 1,000"),
+        (changed("generator", "arguments", "conditions", to=1), "1 condition cannot tell two directions apart"),
+        (changed("generator", "arguments", "conditions", to=2), "lacks tensor shared"),
+        (changed("generator", "arguments", "blocks", to=1.5), "blocks must be a whole number"),
+        (changed("generator", "arguments", "attention", to=[4] * 100_000), "a list of at most 16"),
+        (changed("generator", "arguments", "attention", to="4"), "a list of at most 16"),
+        (changed("generator", "arguments", "attention", to=[3]), "attention must be at 1/n"),
+        (changed("generator", to={"name": "UnetGenerator", "arguments": {"depth": 10**6}}), "depth must be a whole"),
+        (changed("generator", to={"name": "UnetGenerator", "arguments": {"depth": 6}}), "not a multiple of 64"),
+        (changed("generator", to={"name": "UnetGenerator", "arguments": {"depth": 5}}), "lacks tensor|unknown tensor"),
         (changed("generator", "arguments", "channels", to=16), "has shape"),
         (changed("generator", "arguments", "blocks", to=2), "lacks tensor"),
         (changed("generator", "arguments", "blocks", to=0), "lacks tensor|unknown tensor"),
