@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from train.augment import augment
 from train.config import TrainConfig
-from train.data import Shuffled, augment, to_float
+from train.data import Shuffled, to_float
 
 
 class DomainClassifier(nn.Module):
@@ -27,19 +28,24 @@ class DomainClassifier(nn.Module):
         return self.head(self.features(x).mean(dim=(2, 3))).squeeze(1)
 
 
-def disturb(x: Tensor) -> Tensor:
+def disturb(x: Tensor, *, rank: int = 0, world: int = 1) -> Tensor:
     """Small random changes of brightness, contrast, colour and noise: what must not decide the domain.
 
     Differentiable, so that a generator that is judged through it cannot win by a pattern that one of them destroys.
+    rank, world: every process draws for the pictures of all and takes its own.
     """
     count = len(x)
-    gain = torch.exp(torch.randn(count, 1, 1, 1, device=x.device) * 0.15)
-    tint = torch.randn(count, 3, 1, 1, device=x.device) * 0.08
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(count * world, *shape, device=x.device)[rank * count : (rank + 1) * count]
+
+    gain, tint = torch.exp(normal(1, 1, 1) * 0.15), normal(3, 1, 1) * 0.08
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     x = (x - mean) * gain + mean + tint
     if torch.rand(()) < 0.5:
         x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
-    return x + torch.randn_like(x) * (0.1 * torch.rand(count, 1, 1, 1, device=x.device))
+    strength = torch.rand(count * world, 1, 1, 1, device=x.device)[rank * count : (rank + 1) * count]
+    return x + normal(*x.shape[1:]) * (0.1 * strength)
 
 
 def mislead(model: nn.Module, x: Tensor, target: Tensor, radius: float) -> Tensor:

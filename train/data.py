@@ -1,22 +1,83 @@
-"""Two unpaired folders of pictures as endless, augmented batches."""
+"""Two unpaired domains as endless batches: folders of pictures, decoded once, or shards that are read as a stream."""
 
+import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.translation_config import Crop
-from train.config import TrainConfig
+from train.cache import cached_pictures, square
+from train.domain import Domain, State, seeded
+from train.shards import expand, local_shards
+from train.streams import Stream, held_out_pictures
 
 CROPS_FILE = "crops.json"  # beside trainA, trainB, testA and testB
+SOURCES_FILE = "sources.json"  # in the same place: where domains are that are not folders there
+MOST_HELD_OUT = 256  # pictures of a domain that validation looks at
+FEWEST = 20  # files; of fewer, none is held out
+
+
+def open_domain(
+    data: Path,
+    split: str,
+    size: int,
+    *,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    device: torch.device,
+    holdout: float = 0.0,
+) -> Domain:
+    """The pictures of `data/split` (`trainA`, `trainB`, ...) as batches on the device, in an order of their own.
+
+    `data/split` is a folder of pictures or of WebDataset shards (*.tar), or `data/sources.json` names its place:
+    {"trainA": "hf://datasets/org/name/a-{000..099}.tar"}, an https address, or another folder.
+
+    size: pixels that the networks see; the pictures come at `stored_size`. rank, world: this process among all.
+    holdout: share of the pictures that `validation_pictures` returns and that is never handed out here.
+    Raises CycleganError.
+    """
+    side = stored_size(data, size)
+    place = source(data, split)
+    if isinstance(place, Path):
+        return Folder(
+            place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout)
+        )
+    return Stream(
+        place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout) > 0
+    )
+
+
+def validation_pictures(data: Path, split: str, size: int, *, seed: int, holdout: float) -> Tensor:
+    """What `open_domain` holds out: uint8 (N, 3, S, S) on the CPU, at most 256, none of fewer than 20 pictures."""
+    side = stored_size(data, size)
+    place = source(data, split)
+    if isinstance(place, Path):
+        cached = cached_pictures(picture_files(place), side)
+        return torch.from_numpy(cached.pictures[_held_out(cached.names, _share(holdout), f"{seed}:{split}")])
+    return held_out_pictures(place, side) if holdout else torch.empty((0, 3, side, side), dtype=torch.uint8)
+
+
+def source(data: Path, split: str) -> Path | list[str]:
+    """The folder of pictures of a split, or the places of its shards. Raises CycleganError."""
+    try:
+        named = json.loads((data / SOURCES_FILE).read_text()).get(split, split)
+        if not isinstance(named, str):
+            raise ValueError(f"{split} is not a text")
+    except FileNotFoundError:
+        named = split
+    except (OSError, ValueError, AttributeError) as error:
+        raise CycleganError(f"{data.name}/{SOURCES_FILE} cannot be read ({error}); correct it") from error
+    if "://" in named:
+        return expand(named)
+    folder = data / named
+    return local_shards(folder) or folder
 
 
 def read_crop(data: Path, size: int) -> Crop | None:
@@ -52,18 +113,13 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def load_pictures(folder: Path, size: int) -> Tensor:
-    """All pictures of a folder as uint8 (N, 3, size, size), brought to squares. Skips unreadable ones."""
+    """All pictures of a folder as uint8 (N, 3, size, size), their middle squares. Skips unreadable ones."""
     pictures = []
     for path in picture_files(folder):
         try:
-            picture = images.load(path)
+            pictures.append(square(images.load(path), size).transpose(2, 0, 1))
         except PictureError as error:
             print(f"skipped: {error}", flush=True)
-            continue
-        if picture.shape[:2] != (size, size):
-            shrinks = min(picture.shape[:2]) > size
-            picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        pictures.append(picture.transpose(2, 0, 1))
     if not pictures:
         raise CycleganError(f"no picture of {folder} can be read")
     return torch.from_numpy(np.stack(pictures))
@@ -75,43 +131,98 @@ def to_float(pictures: Tensor) -> Tensor:
 
 
 class Shuffled:
-    """Endless indices below `count`, each once in every pass, in a new order for every pass."""
+    """Endless indices below `count`, each once in every pass, in a new order for every pass.
 
-    def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self.generator = torch.Generator().manual_seed(seed)
-        self.order = torch.empty(0, dtype=torch.long)
+    The order of a pass depends on the seed and its number alone, so that three values are the whole state.
+    """
+
+    def __init__(self, count: int, seed: int | str) -> None:
+        self.count, self.seed = count, seed
+        self.passes = self.position = 0
+        self._order = self._shuffle()
+
+    def _shuffle(self) -> Tensor:
+        return torch.randperm(self.count, generator=seeded(self.seed, self.passes))
 
     def take(self, number: int) -> Tensor:
-        while len(self.order) < number:
-            self.order = torch.cat([self.order, torch.randperm(self.count, generator=self.generator)])
-        taken, self.order = self.order[:number], self.order[number:]
-        return taken
+        parts = []
+        while number:
+            if self.position == self.count:
+                self.passes, self.position = self.passes + 1, 0
+                self._order = self._shuffle()
+            part = self._order[self.position : self.position + number]
+            self.position += len(part)
+            number -= len(part)
+            parts.append(part)
+        return torch.cat(parts)
 
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"generator": self.generator.get_state(), "order": self.order}
+    def state_dict(self) -> State:
+        return {"seed": self.seed, "passes": self.passes, "position": self.position}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        self.generator.set_state(state["generator"])
-        self.order = state["order"]
+    def load_state_dict(self, state: State) -> None:
+        self.seed, self.passes, self.position = state["seed"], state["passes"], state["position"]
+        self._order = self._shuffle()
 
 
-def augment(pictures: Tensor, config: TrainConfig, *, size: int) -> Tensor:
-    """Uint8 (B, 3, H, W) to float32 (B, 3, size, size) in [-1, 1], each flipped, turned, zoomed and shifted at random.
+class Folder(Domain):
+    """A folder of pictures. The order of all processes' batches together does not depend on how many they are."""
 
-    The draw is torch's global one, on the CPU; the arithmetic is on the device of the pictures.
-    """
-    count = len(pictures)
+    def __init__(
+        self, folder: Path, side: int, *, seed: str, rank: int, world: int, device: torch.device, holdout: float
+    ) -> None:
+        cached = cached_pictures(picture_files(folder), side)
+        held_out = set(_held_out(cached.names, holdout, seed))
+        rows = torch.tensor([row for row in range(len(cached.names)) if row not in held_out])
+        on_device = device.type == "cuda" and 4 * cached.pictures.nbytes < torch.cuda.mem_get_info(device)[0]
+        super().__init__(side, count=len(rows), device=device, ahead=not on_device)
+        self.skipped = cached.skipped
+        self._name, self._rows, self._rank, self._world = folder.name, rows, rank, world
+        self._pictures = cached.pictures
+        self._resident = _copied(cached.pictures, device) if on_device else None
+        self._sampler = Shuffled(len(rows), seed)
 
-    def uniform(limit: float) -> Tensor:
-        return (torch.rand(count) * 2 - 1) * limit
+    def _read(self, number: int) -> Tensor:
+        chosen = self._rows[self._sampler.take(number * self._world)[self._rank * number :][:number]]
+        if self._resident is not None:
+            return self._resident[chosen.pin_memory().to(self.device, non_blocking=True)]
+        return torch.from_numpy(self._pictures[chosen.numpy()])
 
-    angle = uniform(math.radians(config.turn))
-    scale = torch.exp(uniform(math.log1p(config.zoom)))
-    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0) if config.flip else torch.ones(count)
-    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
-    rows = [torch.stack([cos * mirror, -sin, uniform(2 * config.shift)], dim=1)]
-    rows.append(torch.stack([sin * mirror, cos, uniform(2 * config.shift)], dim=1))
-    grid = F.affine_grid(torch.stack(rows, dim=1), [count, 3, *pictures.shape[2:]], align_corners=False)
-    moved = F.grid_sample(to_float(pictures), grid.to(pictures.device), padding_mode="reflection", align_corners=False)
-    return F.interpolate(moved, (size, size), mode="area") if moved.shape[-1] != size else moved
+    def _position(self) -> State:
+        return {**self._sampler.state_dict(), "count": self.count}
+
+    def _go_to(self, position: State) -> None:
+        if position["count"] != self.count:
+            raise CycleganError(
+                f"{self._name} has {self.count:,} pictures for training and had {position['count']:,} when this run"
+                " began; use another --output, or bring the pictures back"
+            )
+        self._sampler.load_state_dict(position)
+
+    def spread(self, number: int) -> Tensor:
+        # Evenly: names are often sorted by kind.
+        number = min(number, len(self._rows))
+        chosen = torch.arange(number) * (len(self._rows) - 1) // max(number - 1, 1)
+        return torch.from_numpy(self._pictures[self._rows[chosen].numpy()])
+
+
+def _copied(pictures: np.ndarray, device: torch.device, step: int = 4096) -> Tensor:
+    """Mapped uint8 (N, 3, S, S) as a tensor on the device, copied in parts so that memory holds it once."""
+    copy = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pictures), step):
+        copy[start : start + step] = torch.from_numpy(np.array(pictures[start : start + step])).to(device)
+    return copy
+
+
+def _share(holdout: float) -> float:
+    if not 0 <= holdout < 1:
+        raise CycleganError(f"the share held out for validation must be from 0 to below 1, not {holdout}")
+    return holdout
+
+
+def _held_out(names: list[str], share: float, seed: str) -> list[int]:
+    """Rows kept for validation, chosen by a hash of the names: the same ones wherever the folder lies."""
+    if len(names) < FEWEST:
+        return []
+    number = min(MOST_HELD_OUT, round(len(names) * share))
+    hashes = [hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest() for name in names]
+    return sorted(sorted(range(len(names)), key=hashes.__getitem__)[:number])

@@ -1,18 +1,26 @@
-"""Cuts aligned crops out of a face set, through the same rooms that the demo uses, into trainA, trainB, testA, testB.
+"""Makes trainA, trainB, testA and testB out of a set: aligned crops of faces, or other pictures as they are.
 
 python train/prepare.py utkface UTKFACE_DIR --by sex --ages 18-116 --output crops/gender
-python train/prepare.py utkface UTKFACE_DIR --by age --young 18-32 --old 55-80 --output crops/age
-python train/prepare.py celeba CELEBA_DIR --attribute Male --output crops/celeba_male
+python train/prepare.py utkface UTKFACE_DIR --by age --sex female --young 18-32 --old 55-80 --output crops/age
+python train/prepare.py celeba CELEBA_DIR --attribute Male,-Eyeglasses --output crops/celeba_male
 python train/prepare.py selfie2anime SELFIE2ANIME_DIR --men CELEBA_DIR --output crops/anime
+python train/prepare.py folder MY_CATS MY_DOGS --test 0.1 --output data/cats2dogs
+python train/prepare.py classic horse2zebra --output data/horse2zebra
+
+Faces go through the same rooms that the demo uses. What is kept and dropped, and why, is printed and written into the
+output as report.json and contact_sheet.jpg.
 """
 
 import argparse
 import hashlib
 import json
+import os
+import re
+import shutil
 import sys
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -25,11 +33,18 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, WIDE_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from train import classic, report, sources
+from train.cache import square
 from train.data import CROPS_FILE
-from train.sources import Labelled, celeba_by_attribute, selfie2anime, utkface_by_age, utkface_by_sex
+from train.report import Report
+from train.sources import Labelled
 
 Template = tuple[tuple[float, float], ...]
+# A file to its picture (None: the file is taken as it is) and, where it is to be dropped, the reason.
+Cut = Callable[[Labelled], tuple[NDArray[np.uint8] | None, str]]
 
+TEMPLATES: dict[str, Template | None] = {"tight": TIGHT_TEMPLATE, "wide": WIDE_TEMPLATE, "no": None}
+FOLDERS = [f"{split}{domain}" for split in ("train", "test") for domain in "AB"]
 BLUR_SIDE = 64  # sharpness is measured at the size that a first stage trains on
 # Mean distance between the channels below which a picture counts as grey, in units of 1/255.
 GREY_CHROMA = 4.0
@@ -53,69 +68,117 @@ def cut(
     return crop, ""
 
 
-def whole(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The middle square of an RGB uint8 (H, W, 3) picture at the size of a crop."""
-    side = min(picture.shape[:2])
-    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-    square = picture[top : top + side, left : left + side]
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
+def face_cutter(size: int, template: Template) -> Cut:
+    """Cuts faces with the detector at hand; drawings become squares as they are."""
+    detector = find_detector()
+    print(f"Detector: {detector.name}", flush=True)
+
+    def one(item: Labelled) -> tuple[NDArray[np.uint8] | None, str]:
+        picture = images.load(item.path)
+        return (square(picture, size), "") if item.drawn else cut(picture, detector, size, template)
+
+    return one
+
+
+def as_it_is(item: Labelled) -> tuple[None, str]:
+    """Only looks whether the picture can be read. Raises PictureError."""
+    images.load(item.path)
+    return None, ""
 
 
 def in_test_split(name: str, share: float, seed: int) -> bool:
-    """Whether a picture belongs to the test split: decided by its name alone, so that adding pictures moves none."""
-    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
+    """Whether a picture belongs to the test split: decided by its name alone, so that adding pictures moves none.
+
+    Pictures of the same name in both domains, as pairs have, are on the same side of the split.
+    """
+    return _hash(name, seed) < share * 2**64
+
+
+def _hash(name: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest()[:8], "big")
+
+
+def in_order(pictures: Iterable[Labelled], test: float | int, seed: int) -> list[Labelled]:
+    """The pictures in the order in which they are cut: by a hash of their names where `test` is a count.
+
+    The first ones that are kept of each domain are then for testing, so that there are as many as were asked for.
+    Raises CycleganError where a count leaves none for training.
+    """
+    items = list(pictures)
+    if isinstance(test, float):
+        return items
+    for domain in get_args(sources.Domain):
+        free = sum(item.domain == domain and item.split is None for item in items)
+        if free and test >= free:
+            raise CycleganError(f"--test {test} leaves none of the {free:,} pictures of {domain} for training")
+    return sorted(items, key=lambda item: (_hash(item.path.name, seed), str(item.path)))
 
 
 def prepare(
-    pictures: Iterable[Labelled],
-    output: Path,
-    *,
-    size: int,
-    test: float,
-    seed: int,
-    template: Template = TIGHT_TEMPLATE,
-) -> Counter[str]:
-    """Cuts every labelled picture; returns how many went where and why the others did not.
+    pictures: Iterable[Labelled], output: Path, *, test: float | int, seed: int, cutter: Cut, found: Report
+) -> None:
+    """Makes a file of every labelled picture, and counts in `found` what went where and why others did not.
 
-    A crop that an earlier, interrupted run wrote is kept, so the same command goes on where it stopped.
+    What an earlier, interrupted run wrote is kept, so the same command goes on where it stopped.
     """
-    detector = find_detector()
-    print(f"Detector: {detector.name}", flush=True)
-    counts: Counter[str] = Counter()
+    items = in_order(pictures, test, seed)
     seen: set[str] = set()
-    for domain in "AB":
-        for split in ("train", "test"):
-            (output / f"{split}{domain}").mkdir(parents=True, exist_ok=True)
-    for item in tqdm(list(pictures), unit=" pictures", smoothing=0.05, disable=None):
+    taken: set[Path] = set()
+    for folder in FOLDERS:
+        (output / folder).mkdir(parents=True, exist_ok=True)
+    for item in tqdm(items, unit=" pictures", smoothing=0.05, disable=None):
         if item.domain is None:
-            counts[f"dropped: {item.reason}"] += 1
+            found.drop(item.reason, item.path, asked=True)
             continue
         try:
             digest = hashlib.sha256(item.path.read_bytes()).hexdigest()
         except OSError as error:
             tqdm.write(f"{item.path.name} cannot be read: {error.strerror}", file=sys.stderr)
-            counts["dropped: unreadable"] += 1
+            found.drop("unreadable", item.path)
             continue
-        if digest in seen:  # the same photo on both sides of the split would leak
-            counts["dropped: duplicate"] += 1
-            continue
-        seen.add(digest)
-        split = item.split or ("test" if in_test_split(item.path.name, test, seed) else "train")
-        target = output / f"{split}{item.domain}" / f"{item.path.stem}.png"
-        if not target.exists():
+        if isinstance(test, float):
+            for_test = in_test_split(item.path.name, test, seed)
+        else:
+            for_test = found.counts[f"test{item.domain}"] < test
+        split = item.split or ("test" if for_test else "train")
+        suffix = item.path.suffix.lower() if cutter is as_it_is else ".png"
+        name = f"{item.path.stem}{suffix}"
+        target = output / f"{split}{item.domain}" / name
+        if target in taken:  # another folder has a picture of this name
+            name = f"{item.path.stem}-{digest[:12]}{suffix}"
+            target = target.with_name(name)
+        reason = "duplicate" if digest in seen else ""  # the same photo on both sides of the split would leak
+        if not reason and not target.exists():
+            picture = None
             try:
-                picture = images.load(item.path)
-                crop, reason = (whole(picture, size), "") if item.drawn else cut(picture, detector, size, template)
+                picture, reason = cutter(item)
             except PictureError as error:
                 tqdm.write(str(error), file=sys.stderr)
-                crop, reason = None, "unreadable"
-            if crop is None:
-                counts[f"dropped: {reason}"] += 1
-                continue
-            images.save(crop, target)
-        counts[f"{split}{item.domain}"] += 1
-    return counts
+                reason = "unreadable"
+            if not reason:
+                _write(picture, item.path, target)
+        if reason:
+            found.drop(reason, item.path)
+        else:
+            found.keep(f"{split}{item.domain}", target)
+            taken.add(target)
+            seen.add(digest)
+    for folder in FOLDERS:  # what an earlier run wrote of files that are gone, or are seen as duplicates now
+        for path in (output / folder).iterdir():
+            if path not in taken and path.is_file():
+                path.unlink()
+
+
+def _write(picture: NDArray[np.uint8] | None, source: Path, target: Path) -> None:
+    if picture is not None:
+        images.save(picture, target)
+        return
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -125,35 +188,133 @@ def _range(text: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
-def _share(text: str) -> float:
+def _share(text: str) -> float | int:
+    if re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        return int(text)
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to below 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a share from 0 to below 1 nor a count")
     return value
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("folder", type=Path, help="the set as it was published")
-    common.add_argument("--output", type=Path, required=True, help="gets trainA, trainB, testA, testB and crops.json")
-    common.add_argument("--size", type=int, default=128, help="side of a crop in pixels (128)")
-    common.add_argument("--test", type=_share, default=0.1, help="share of the pictures kept for testing (0.1)")
+    common.add_argument("--output", type=Path, required=True, help="gets trainA, trainB, testA, testB and a report")
+    common.add_argument("--test", type=_share, default=0.1, help="share, or count a domain, kept for testing (0.1)")
     common.add_argument("--seed", type=int, default=0, help="which pictures are kept for testing (0)")
+    common.add_argument("--size", type=int, default=128, help="side of a crop in pixels (128)")
+    published = argparse.ArgumentParser(add_help=False, parents=[common])
+    published.add_argument("folder", type=Path, help="the set as it was published")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sets = parser.add_subparsers(dest="set", required=True)
-    utkface = sets.add_parser("utkface", parents=[common], help="pictures named age_sex_race_date.jpg")
+    utkface = sets.add_parser("utkface", parents=[published], help="pictures named age_sex_race_date.jpg")
     utkface.add_argument("--by", choices=("sex", "age"), default="sex")
     utkface.add_argument("--ages", type=_range, default=(18, 116), help="with --by sex (18-116)")
     utkface.add_argument("--young", type=_range, default=(18, 32), help="domain A with --by age (18-32)")
     utkface.add_argument("--old", type=_range, default=(55, 80), help="domain B with --by age (55-80)")
-    celeba = sets.add_parser("celeba", parents=[common], help="img_align_celeba and list_attr_celeba.txt")
-    celeba.add_argument("--attribute", default="Male", help="domain A has it, domain B has not (Male)")
-    anime = sets.add_parser("selfie2anime", parents=[common], help="trainA, trainB, testA and testB of U-GAT-IT's set")
+    utkface.add_argument("--sex", choices=get_args(sources.Sex), help="with --by age: of one sex alone (both)")
+    celeba = sets.add_parser("celeba", parents=[published], help="img_align_celeba and list_attr_celeba.txt")
+    celeba.add_argument("--attribute", default="Male", help="what domain A has, such as Male,-Eyeglasses (Male)")
+    celeba.add_argument("--against", help="what domain B has (what differs from A in the first attribute alone)")
+    anime = sets.add_parser("selfie2anime", parents=[published], help="trainA, trainB, testA and testB of U-GAT-IT")
     anime.add_argument("--men", type=Path, metavar="CELEBA_DIR", help="adds CelebA's men: the selfies show women only")
+    folder = sets.add_parser("folder", parents=[common], help="two folders of anything, or one that holds both")
+    folder.add_argument("folder", type=Path, metavar="DIR_A", help="domain A; or trainA and trainB, or A and B in it")
+    folder.add_argument("folder_b", type=Path, metavar="DIR_B", nargs="?", help="domain B")
+    folder.add_argument("--faces", choices=tuple(TEMPLATES), default="no", help="cut faces out, without or with hair")
+    named = sets.add_parser("classic", parents=[common], help="a set of the CycleGAN paper, downloaded")
+    named.add_argument("name", choices=classic.NAMES)
+    named.add_argument(
+        "--mirror", default=os.environ.get(classic.MIRROR_VARIABLE, classic.ADDRESS), help="where NAME.zip lies"
+    )
     return parser.parse_args(arguments)
+
+
+def _template(options: argparse.Namespace) -> Template | None:
+    """How faces are cut out of this set; None where pictures are taken as they are."""
+    ways = {"selfie2anime": "wide", "classic": "no", "folder": getattr(options, "faces", "")}
+    return TEMPLATES[ways.get(options.set, "tight")]
+
+
+def _labelled(options: argparse.Namespace) -> Iterable[Labelled]:
+    """The pictures that are asked for. Raises CycleganError."""
+    match options.set:
+        case "selfie2anime":
+            return sources.selfie2anime(options.folder, men=options.men)
+        case "celeba":
+            return sources.celeba_by_attribute(options.folder, attribute=options.attribute, against=options.against)
+        case "folder":
+            return sources.folders(options.folder, options.folder_b)
+        case "classic":
+            return sources.folders(classic.fetch(options.name, options.output, mirror=options.mirror))
+    if options.by == "sex":
+        if options.sex:
+            raise CycleganError("--sex goes with --by age; with --by sex both sexes are needed")
+        return sources.utkface_by_sex(options.folder, ages=options.ages)
+    return sources.utkface_by_age(options.folder, young=options.young, old=options.old, sex=options.sex)
+
+
+def _made_by(options: argparse.Namespace, template: Template | None) -> dict[str, object]:
+    """What decides which picture goes where and how it looks."""
+    told = json.loads(json.dumps(vars(options), default=lambda path: str(path.resolve())))
+    places = [told.pop(name, None) for name in ("folder", "folder_b", "men")]
+    for name in ("output", "mirror", *(() if template else ("size",))):
+        told.pop(name, None)
+    # A hash, as nobody who gets the set needs to know where on this machine it came from.
+    return {**told, "source": hashlib.sha256(json.dumps(places).encode()).hexdigest()[:12]}
+
+
+def _refuse_a_mixture(options: argparse.Namespace, made_by: dict[str, object]) -> None:
+    """Raises CycleganError where the output holds other pictures, or the set itself."""
+    output: Path = options.output
+    mine = output.resolve()
+    for place in (vars(options).get(name) for name in ("folder", "folder_b")):
+        theirs = place.resolve() if place else None
+        if theirs and (
+            mine == theirs or (options.set == "folder" and (mine in theirs.parents or theirs in mine.parents))
+        ):
+            raise CycleganError(f"--output {output.name} overlaps with the set; name a folder apart from it")
+    if not any((output / folder).is_dir() and any((output / folder).iterdir()) for folder in FOLDERS):
+        return
+    before = report.earlier(output)
+    if before is None:  # crops of a program that wrote no report
+        try:
+            before = {**made_by, **json.loads((output / CROPS_FILE).read_text())}
+        except (OSError, ValueError, TypeError) as error:
+            raise CycleganError(f"{output.name} holds pictures of another kind; name an empty --output") from error
+    different = sorted(name for name in made_by.keys() | before.keys() if before.get(name) != made_by.get(name))
+    if different := [name for name in different if name in made_by]:
+        raise CycleganError(
+            f"{output.name} holds pictures that were prepared with another {', '.join(different)};"
+            " name another --output, or delete it"
+        )
+
+
+def _run(options: argparse.Namespace) -> None:
+    output: Path = options.output
+    template = _template(options)
+    made_by = _made_by(options, template)
+    _refuse_a_mixture(options, made_by)
+    pictures = list(_labelled(options))
+    output.mkdir(parents=True, exist_ok=True)
+    found = Report(made_by)
+    found.begin(output)
+    cutter = face_cutter(options.size, template) if template else as_it_is
+    prepare(pictures, output, test=options.test, seed=options.seed, cutter=cutter, found=found)
+    if template:
+        described = {"template": template, "margin": 0.0, "size": options.size, "test": options.test}
+        described |= {"seed": options.seed, "counts": dict(sorted(found.counts.items()))}
+        (output / CROPS_FILE).write_text(json.dumps(described, indent=2) + "\n")
+    found.finish(output)
+    print("\n".join(found.lines()))
+    print(f"Look at {output.name}/{report.SHEET_FILE}; {output.name}/{report.REPORT_FILE} lists what was dropped")
+    if options.set == "classic":
+        classic.clean(output)
+    if empty := [f"train{domain}" for domain in "AB" if not found.counts[f"train{domain}"]]:
+        raise CycleganError(f"no picture was left for {' and '.join(empty)}; the report says why")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -161,27 +322,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not 16 <= options.size <= 1024:
             raise CycleganError(f"--size must be 16 to 1024 pixels, not {options.size}")
-        template = WIDE_TEMPLATE if options.set == "selfie2anime" else TIGHT_TEMPLATE
-        if options.set == "selfie2anime":
-            pictures = selfie2anime(options.folder, men=options.men)
-        elif options.set == "celeba":
-            pictures = celeba_by_attribute(options.folder, attribute=options.attribute)
-        elif options.by == "sex":
-            pictures = utkface_by_sex(options.folder, ages=options.ages)
-        else:
-            pictures = utkface_by_age(options.folder, young=options.young, old=options.old)
-        counts = prepare(
-            pictures, options.output, size=options.size, test=options.test, seed=options.seed, template=template
-        )
-        described = {
-            "template": template,
-            "margin": 0.0,
-            "size": options.size,
-            "test": options.test,
-            "seed": options.seed,
-            "counts": dict(sorted(counts.items())),
-        }
-        (options.output / CROPS_FILE).write_text(json.dumps(described, indent=2) + "\n")
+        _run(options)
     except CycleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -191,8 +332,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped; the same command goes on from here.", file=sys.stderr)
         return 130
-    for name, count in sorted(counts.items()):
-        print(f"{count:7d}  {name}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Which pictures of a face set belong to domain A and to domain B, read from how the set names or lists them."""
+"""Which pictures of a set belong to domain A and to domain B, read from how the set names, lists or files them."""
 
 import re
 from collections.abc import Iterator
@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 
 Domain = Literal["A", "B"]
 Split = Literal["train", "test"]
+Sex = Literal["male", "female"]
 UTKFACE_NAME = re.compile(r"^(?P<age>\d{1,3})_(?P<sex>[01])_(?P<race>[0-4])_\d+\.jpg")
+UTKFACE_SEX: dict[str, Sex] = {"0": "male", "1": "female"}
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,17 @@ def utkface_by_sex(folder: Path, *, ages: tuple[int, int]) -> Iterator[Labelled]
         if not ages[0] <= age <= ages[1]:
             yield Labelled(path, None, "age out of range")
         else:
-            yield Labelled(path, "A" if sex == 0 else "B")
+            yield Labelled(path, "A" if sex == "male" else "B")
 
 
-def utkface_by_age(folder: Path, *, young: tuple[int, int], old: tuple[int, int]) -> Iterator[Labelled]:
-    """The young as domain A and the old as B of a UTKFace folder; ranges include both ends."""
-    for path, age, _ in _utkface(folder):
-        if young[0] <= age <= young[1]:
+def utkface_by_age(
+    folder: Path, *, young: tuple[int, int], old: tuple[int, int], sex: Sex | None = None
+) -> Iterator[Labelled]:
+    """The young as domain A and the old as B of a UTKFace folder; ranges include both ends; of one sex or of both."""
+    for path, age, its_sex in _utkface(folder):
+        if sex not in (None, its_sex):
+            yield Labelled(path, None, "another sex")
+        elif young[0] <= age <= young[1]:
             yield Labelled(path, "A")
         elif old[0] <= age <= old[1]:
             yield Labelled(path, "B")
@@ -44,11 +51,14 @@ def utkface_by_age(folder: Path, *, young: tuple[int, int], old: tuple[int, int]
             yield Labelled(path, None, "age out of range")
 
 
-def celeba_by_attribute(folder: Path, *, attribute: str) -> Iterator[Labelled]:
-    """Pictures with the attribute as domain A and without it as B.
+def celeba_by_attribute(folder: Path, *, attribute: str, against: str | None = None) -> Iterator[Labelled]:
+    """Pictures with all of the attributes as domain A, and those of `against` as domain B.
 
     folder: holds `list_attr_celeba.txt` (a count, the names, then a row of +1 and -1 for each picture) and
-    `img_align_celeba/`. Raises CycleganError for a set without them or an attribute that it does not have.
+    `img_align_celeba/`. attribute, against: names joined by commas; a minus before one asks that a picture has it not.
+    Without `against`, B is what differs from A in the first attribute alone: `Male,-Eyeglasses` puts men without
+    glasses against women without glasses. Raises CycleganError for a set without these files, an attribute that it
+    does not have, or domains that overlap.
     """
     listing = folder / "list_attr_celeba.txt"
     try:
@@ -56,16 +66,29 @@ def celeba_by_attribute(folder: Path, *, attribute: str) -> Iterator[Labelled]:
     except (OSError, UnicodeDecodeError) as error:
         raise CycleganError(f"{folder.name} holds no readable list_attr_celeba.txt; name CelebA's folder") from error
     names = lines[1].split() if len(lines) > 1 else []
-    if attribute not in names:
-        raise CycleganError(f"CelebA has no attribute {attribute!r}; it has {', '.join(names) or 'none'}")
-    column = names.index(attribute)
+    a = _combination(attribute, names)
+    if against is not None:
+        b = _combination(against, names)
+    else:
+        first = next(iter(a))
+        b = {**a, first: not a[first]}
+    if all(a[name] == b[name] for name in a.keys() & b.keys()):
+        raise CycleganError(f"a picture can be both {attribute} and {against}; name an attribute that tells them apart")
     for line in lines[2:]:
+        if not line.strip():
+            continue
         file, *values = line.split()
         path = folder / "img_align_celeba" / file
         if len(values) != len(names):
             yield Labelled(path, None, "malformed row in the list")
+            continue
+        has = {name: value == "1" for name, value in zip(names, values, strict=True)}
+        if all(has[name] == wanted for name, wanted in a.items()):
+            yield Labelled(path, "A")
+        elif all(has[name] == wanted for name, wanted in b.items()):
+            yield Labelled(path, "B")
         else:
-            yield Labelled(path, "A" if values[column] == "1" else "B")
+            yield Labelled(path, None, "other attributes")
 
 
 def selfie2anime(folder: Path, *, men: Path | None) -> Iterator[Labelled]:
@@ -83,11 +106,73 @@ def selfie2anime(folder: Path, *, men: Path | None) -> Iterator[Labelled]:
         yield from (item for item in celeba_by_attribute(men, attribute="Male") if item.domain == "A")
 
 
-def _utkface(folder: Path) -> Iterator[tuple[Path, int, int]]:
+def folders(a: Path, b: Path | None = None) -> Iterator[Labelled]:
+    """The pictures of two folders, with all that is in them, as domains A and B.
+
+    One folder holds both: as `trainA` and `trainB`, with `testA` and `testB` where the set is split already, or as `A`
+    and `B`. Raises CycleganError where there are no pictures or the two folders share some.
+    """
+    if b is not None:
+        if a.resolve() == b.resolve() or {a.resolve(), b.resolve()} & {*a.resolve().parents, *b.resolve().parents}:
+            raise CycleganError(f"{a.name} and {b.name} share pictures; name two folders apart from each other")
+        for folder, domain in ((a, "A"), (b, "B")):
+            yield from (Labelled(path, domain) for path in _pictures(folder))  # type: ignore[arg-type]
+        return
+    if (a / "trainA").is_dir() or (a / "testA").is_dir():
+        yield from _split_folders(a)
+    elif (a / "A").is_dir() and (a / "B").is_dir():
+        yield from folders(a / "A", a / "B")
+    else:
+        raise CycleganError(f"{a.name} holds neither trainA and trainB nor A and B; name two folders of pictures")
+
+
+def _split_folders(folder: Path) -> Iterator[Labelled]:
+    for domain in get_args(Domain):
+        # A set with validation pictures keeps them for whoever tunes by them; here they are tests.
+        tests = [path for name in ("test", "val") for path in _listed(folder / f"{name}{domain}")]
+        for path in _listed(folder / f"train{domain}"):
+            yield Labelled(path, domain, split="train" if tests else None)
+        yield from (Labelled(path, domain, split="test") for path in tests)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures of a folder and of the folders in it. Raises CycleganError where there are none."""
+    if not folder.is_dir():
+        raise CycleganError(f"there is no folder {folder}; check the name")
+    files = _listed(folder)
+    if not files:
+        raise CycleganError(f"{folder.name} holds no pictures that can be read here; name another folder")
+    return files
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Files with a picture's suffix, hidden ones left out, in the order of their names."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in images.SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+
+
+def _combination(text: str, names: list[str]) -> dict[str, bool]:
+    """What each attribute of `Male,-Eyeglasses` must be."""
+    wanted: dict[str, bool] = {}
+    for term in (part.strip() for part in text.split(",")):
+        name = term.removeprefix("-")
+        if name not in names:
+            raise CycleganError(f"CelebA has no attribute {name!r}; it has {', '.join(names) or 'none'}")
+        if name in wanted:
+            raise CycleganError(f"{name} is named twice in {text}; name it once")
+        wanted[name] = not term.startswith("-")
+    return wanted
+
+
+def _utkface(folder: Path) -> Iterator[tuple[Path, int, Sex]]:
     paths = sorted(folder.glob("*.jpg")) if folder.is_dir() else []
     matches = [(path, UTKFACE_NAME.match(path.name)) for path in paths]
     if not any(match for _, match in matches):
         raise CycleganError(f"{folder.name} holds no UTKFace pictures named age_sex_race_date.jpg; name their folder")
     for path, match in matches:
         if match:
-            yield path, int(match["age"]), int(match["sex"])
+            yield path, int(match["age"]), UTKFACE_SEX[match["sex"]]
