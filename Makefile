@@ -6,7 +6,7 @@ ARGS ?=
 export HF_HUB_DISABLE_TELEMETRY := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: help demo test lint detector clean
+.PHONY: help demo training test lint detector clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
@@ -15,6 +15,9 @@ demo:  ## install what the page needs and open it at 127.0.0.1 (another port tha
 	@bash scripts/setup.sh demo
 	@echo "Starting the page at http://127.0.0.1:$(PORT) (about 10 seconds; Ctrl-C stops it) ..."
 	@GRADIO_SERVER_PORT=$(PORT) exec .venv/bin/python app.py
+
+training:  ## install what train/ needs beside the page
+	@bash scripts/setup.sh training
 
 test:  ## install what the tests need, check style and types, run every test (some of them with ARGS="-k faces")
 	@bash scripts/setup.sh test

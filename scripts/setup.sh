@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Brings .venv to what is needed: `setup.sh demo` for the page, `lint` for the checks, `test` for the tests.
+# Brings .venv to what is needed: `setup.sh demo` for the page, `training` for train/, `lint` for the checks, `test` for
+# the tests.
 # Every step is skipped where its work is already done, so that a second run ends at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -87,10 +88,17 @@ make_venv() {
     quietly "$python" -m venv .venv || fail "The virtual environment could not be made: the lines above say why."
 }
 
+# Prints a list of requirements and those that it includes.
+whole() {
+    local other
+    cat "$1"
+    for other in $(sed -n 's/^-r //p' "$1"); do whole "$other"; done
+}
+
 # install LIST WHAT HOW_LONG: brings .venv to LIST, unless its stamp, written last, says that it is there already.
 install() {
     local list=$1 stamp=.venv/$1.stamp wanted headless
-    wanted=$("$venv_python" --version && cat requirements.txt "$list")
+    wanted=$("$venv_python" --version && whole "$list")
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     say "Installing $2 into .venv ($3) ..."
     touch .venv/unfinished
@@ -156,8 +164,8 @@ get_detector_weights() {
 }
 
 case ${1:-} in
-    demo | lint | test) ;;
-    *) fail "Say what to set up: demo, lint or test." ;;
+    demo | training | lint | test) ;;
+    *) fail "Say what to set up: demo, training, lint or test." ;;
 esac
 
 # Two set-ups at once would lay files over each other. The lock goes to every child, so it outlives a killed set-up
@@ -173,5 +181,8 @@ fi
 make_venv
 install requirements.txt "torch, gradio and the rest" "3 to 10 minutes, once; up to 3 GB to download"
 [ "$1" != demo ] || get_detector_weights
-[ "$1" = demo ] || install requirements-dev.txt "the tools for the tests" "about 20 seconds, once"
+case $1 in
+    training) install requirements-train.txt "what training needs" "about a minute, once" ;;
+    lint | test) install requirements-dev.txt "the tools for training and tests" "one to two minutes, once" ;;
+esac
 [ "$1" != test ] || get_chromium

@@ -38,6 +38,9 @@ esac
 SetUp = Callable[..., subprocess.CompletedProcess[str]]
 
 
+LISTS = ("requirements.txt", "requirements-train.txt", "requirements-dev.txt")
+
+
 def pins(name: str) -> dict[str, str]:
     lines = [line for line in (ROOT / name).read_text().splitlines() if line and line[0] not in "#-"]
     return dict(line.split("==") for line in lines)
@@ -57,7 +60,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the set-up alone, in a folder with a space in its name, beside the fake Python."""
     folder = tmp_path / "the project"
     (folder / "scripts").mkdir(parents=True)
-    for name in ("requirements.txt", "requirements-dev.txt", "scripts/setup.sh", "Makefile"):
+    for name in (*LISTS, "scripts/setup.sh", "Makefile"):
         shutil.copy(ROOT / name, folder / name)
     fake = tmp_path / "fake-python"
     fake.write_text(FAKE_PYTHON)
@@ -92,7 +95,7 @@ def pip_calls(copy: Path) -> list[str]:
     return calls.read_text().splitlines() if calls.exists() else []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("name", LISTS)
 def test_every_requirement_is_pinned_and_is_the_version_installed_here(name: str) -> None:
     for line in (ROOT / name).read_text().splitlines():
         assert line.startswith(("#", "-r ")) or re.fullmatch(r"[a-z][\w-]+==\d+(\.\d+)+", line), line
@@ -162,6 +165,8 @@ def test_tools_for_the_tests_come_on_top(copy: Path, set_up: SetUp) -> None:
     set_up("demo")
     assert set_up("lint").returncode == 0
     assert pip_calls(copy)[2].endswith("-r requirements-dev.txt")
+    assert set_up("training").returncode == 0
+    assert pip_calls(copy)[4].endswith("-r requirements-train.txt")
     assert set_up("demo").stdout == ""
 
 
