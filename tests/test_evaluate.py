@@ -1,16 +1,48 @@
 """Measuring a translation and writing its card: the figures come from pictures, and the card from the figures."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from cyclegan_core import images
 from cyclegan_core.translation import Translation
-from train import card, evaluate
+from cyclegan_core.translation_config import Direction
+from tests.conftest import PHOTOS
+from train import card, evaluate, features, judges
 from train.classifier import DomainClassifier
-from train.data import load_pictures
+from train.people import Person, groups, person
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the encoder knows is not asked here."""
+    monkeypatch.setattr(features, "PICTURES", 128)
+    monkeypatch.setattr(features, "BATCH", 16)
+
+
+@pytest.fixture(scope="module")
+def people(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Crops whose names tell who is in them; the older they are, the lighter."""
+    folder = tmp_path_factory.mktemp("people")
+    shutil.copy(crops / "crops.json", folder)
+    rng = np.random.default_rng(1)
+    for split, count in (("train", 60), ("test", 12)):
+        for sex, domain in enumerate("AB"):
+            (folder / f"{split}{domain}").mkdir()
+            for i in range(count):
+                age = int(rng.integers(18, 90))
+                picture = rng.integers(0, 60, (16, 16, 3)) + 2 * age
+                picture[:8, :, 2 * sex] += 15
+                name = f"{age}_{sex}_{i % 5}_2017{i:013d}.jpg.chip.png"
+                images.save(picture.astype(np.uint8), folder / f"{split}{domain}" / name)
+    return folder
 
 
 class BlueIsB(DomainClassifier):
@@ -22,16 +54,25 @@ class BlueIsB(DomainClassifier):
 
 def test_figures_say_what_happened_to_the_pictures(tiny_translation: Path, crops: Path) -> None:
     translation = Translation.load(tiny_translation)
-    pictures = {"a_to_b": load_pictures(crops / "testA", 128), "b_to_a": load_pictures(crops / "testB", 128)}
-    kept = {direction: p.clone() for direction, p in pictures.items()}
-    figures = evaluate.measure(translation, pictures, BlueIsB())
-    assert all(torch.equal(pictures[direction], kept[direction]) for direction in pictures)
+    folders = {"a_to_b": crops / "testA", "b_to_a": crops / "testB"}
+    splits = {name: evaluate.load_split(folder, 128, None, 0) for name, folder in folders.items()}
+    kept = {name: split.pictures.clone() for name, split in splits.items()}
+    encoder = features.load_or_train_encoder(crops, CPU)
+    who = evaluate.Judges(BlueIsB(), features.PictureFeatures(encoder), "ours", encoder)
+    figures, by_group = evaluate.measure(translation, splits, who, CPU)
+    assert all(torch.equal(splits[name].pictures, kept[name]) for name in splits)
     # The tiny generators redden A (+0.3 of [-1, 1], green -0.2) and make B bluer and less red (-0.3, +0.2).
-    assert figures["to_female"]["faces"] == 8
-    assert figures["to_female"]["judged_other_before"] == 0
-    assert figures["to_male"]["judged_other_after"] <= figures["to_male"]["judged_other_before"]
-    assert figures["to_female"]["skin_shift"] == pytest.approx(127.5 * 0.36, rel=0.25)
-    assert 0 < figures["to_female"]["change"] < figures["to_female"]["skin_shift"]
+    female, male = figures["to_female"], figures["to_male"]
+    assert female["pictures"] == 8
+    assert female["judged_other_before"] == 0
+    assert male["judged_other_after"] <= male["judged_other_before"]
+    assert female["skin_shift"] == pytest.approx(127.5 * 0.36, rel=0.25)
+    assert 0 < female["border_shift"] < 0.2 * female["skin_shift"]
+    assert 0 < female["change"] < female["skin_shift"]
+    assert female["rank_1"] == 1 or female["likeness_own"] < 1
+    assert female["kid_share"] == pytest.approx(female["kid"] / female["kid_untouched"], rel=0.01)
+    assert "years" not in female
+    assert not by_group  # the names do not tell who they are
 
 
 def test_from_weights_to_a_card(
@@ -39,29 +80,153 @@ def test_from_weights_to_a_card(
 ) -> None:
     translation = Translation.load(tiny_translation)
     translation.config.training.update(train_a=12, train_b=12, device="a test")
-    translation.save(tmp_path / "mine")
-    out = tmp_path / "evaluation"
-    common = ["--translation", str(tmp_path / "mine"), "--data", str(crops), "--judge", str(crops)]
+    mine = tmp_path / "run" / "translation"
+    translation.save(mine)
+    out = tmp_path / "run" / "evaluation"
+    common = ["--translation", str(mine), "--data", str(crops), "--features", "own"]
     assert evaluate.main([*common, "--judge-pictures", "64", "--output", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "Training the judge on 64 pictures" in printed
     metrics = json.loads((out / "metrics.json").read_text())
     assert set(metrics["translation"]) == {"to_female", "to_male"}
-    assert 0 <= metrics["judge"]["right"]["on the real test faces"] <= 1
-    capsys.readouterr()
+    right = metrics["judges"]["attribute"]["right"]["on the real test pictures"]
+    assert 0 <= right <= 1
+    assert f"right on {right:.1%} of the real" in metrics["judges"]["attribute"]["words"]
     assert evaluate.main([*common, "--output", str(out)]) == 0
-    assert "Training the judge" not in capsys.readouterr().out  # it is kept
-    arguments = [str(tmp_path / "mine"), "--metrics", str(out / "metrics.json")]
-    arguments += ["--sheet", str(out / "sheet.png")]
+    assert "Training" not in capsys.readouterr().out  # both are kept
+    assert json.loads((out / "metrics.json").read_text()) == metrics  # and nothing is by chance
+    sheet = images.load(out / "sheet.png")
+    assert sheet.shape == (4 * 256, 8 * 256, 3)
+
+    arguments = [str(mine), "--metrics", str(out / "metrics.json"), "--sheet", str(out / "sheet.png")]
     for word in card.WORDS:
         arguments += [f"--{word}", f"THE-{word}"]
     assert card.main(arguments) == 0
-    text = (tmp_path / "mine" / "README.md").read_text()
+    text = (mine / "README.md").read_text()
     assert all(f"THE-{word}" in text for word in card.WORDS)
     assert f"**{metrics['translation']['to_male']['judged_other_after']:.1%}**" in text
+    assert f"is right on {right:.1%}" in text
     assert "$" not in text
-    assert images.load(tmp_path / "mine" / "sheet.jpg").shape[1] == 1024
+    assert images.load(mine / "sheet.jpg").shape[1] == 2048
+    assert Translation.load(mine).config.training["quality"] == "THE-verdict"
+    card.ensure_card(mine, run=tmp_path / "run")
+    assert (mine / "README.md").read_text() == text  # a person's words stay
 
 
-def test_what_cannot_be_measured_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--translation", "nosuch", "--data", str(tmp_path), "--judge", str(tmp_path)]
-    assert evaluate.main([*arguments, "--output", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.startswith("error: there is no translation 'nosuch'")
+def test_ages_and_groups_are_measured_where_names_tell_them(
+    tiny_translation: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--translation", str(tiny_translation), "--data", str(people), "--features", "own"]
+    arguments += ["--judge-pictures", "640", "--keeps", str(people), "--output", str(tmp_path), "--pictures", "8"]
+    assert evaluate.main(arguments) == 0
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["protocol"]["pictures"] == 16
+    assert found["judges"]["age"]["mean error"] < 12  # a constant is wrong by 18
+    lighter = found["translation"]["to_female"]
+    assert isinstance(lighter["years"], float)
+    assert 0 <= lighter["kept"] <= 1
+    by_group = found["groups"]["to_female"]
+    assert by_group["male"]["pictures"] == 8
+    bands = [figures["pictures"] for name, figures in by_group.items() if name.endswith("years")]
+    assert sum(bands) == 8
+    assert {"years", "judged_other_after", "rank_1", "skin_shift"} <= by_group["male"].keys()
+
+
+def test_whole_pictures_are_measured_too(tiny_translation: Path, crops: Path, tmp_path: Path) -> None:
+    translation = Translation.load(tiny_translation)
+    translation.config = replace(translation.config, crop=None, training={"config": {"size": 32}})
+    translation.save(tmp_path / "whole")
+    out = tmp_path / "evaluation"
+    arguments = ["--translation", str(tmp_path / "whole"), "--data", str(crops), "--features", "own"]
+    assert evaluate.main([*arguments, "--judge-pictures", "64", "--output", str(out)]) == 0
+    found = json.loads((out / "metrics.json").read_text())
+    figures = found["translation"]["to_female"]
+    assert not {"skin_shift", "border_shift", "years"} & figures.keys()
+    assert {"fid", "kid", "cycle", "judged_other_after", "feature_variety"} <= figures.keys()
+    assert found["protocol"]["side"] == 32
+    card.ensure_card(tmp_path / "whole", run=tmp_path)
+    text = (tmp_path / "whole" / "README.md").read_text()
+    assert "as squares of 32 pixels" in text
+    assert "face" not in text.split("## Whose pictures")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("18_0_0_20170110231228322.jpg.chip.png", Person(18, "male", "White")),
+        ("61_1_3_20170109150557335.jpg", Person(61, "female", "Indian")),
+        ("000016.png", None),
+        ("39_1_20170116174525125.jpg.chip.jpg", None),  # some files of UTKFace lack a label
+    ],
+)
+def test_who_a_name_tells_of(name: str, found: Person | None) -> None:
+    assert person(name) == found
+
+
+def test_groups_are_rows_by_sex_band_and_ancestry() -> None:
+    names = ["18_0_0_2017.png", "61_1_3_2017.png", "70_1_0_2017.png"]
+    assert groups(names) == {
+        "female": [1, 2],
+        "male": [0],
+        "18 to 29 years": [0],
+        "60 to 116 years": [1, 2],
+        "Indian": [1],
+        "White": [0, 2],
+    }
+    assert groups([*names, "1.png"]) == {}
+
+
+def test_views_of_faces_are_recognised_better_than_by_chance(crops: Path) -> None:
+    folder = PHOTOS.parent / "data" / "utkface"
+    if not folder.is_dir():
+        pytest.skip("needs the faces of UTKFace, which are not on this machine")
+    faces = [images.load(path)[:192, :192] for path in sorted(folder.iterdir())[:60]]
+    pictures = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
+    encoder = features.load_or_train_encoder(crops, CPU)  # of other pictures, hardly trained
+    assert judges.views_recognised(encoder, pictures) > 5 / 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--translation", "nosuch", "--data", "x"], "there is no translation 'nosuch'"),
+        (["--translation", "TINY", "--data", "EMPTY"], "holds no pictures"),
+        (["--translation", "TINY", "--data", "CROPS", "--features", "own", "--ages", "EMPTY"], "holds no pictures"),
+    ],
+)
+def test_what_cannot_be_measured_is_a_sentence(
+    arguments: list[str],
+    says: str,
+    tiny_translation: Path,
+    crops: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    named = {"TINY": str(tiny_translation), "EMPTY": str(tmp_path), "CROPS": str(crops)}
+    arguments = [named.get(a, a) for a in arguments]
+    assert evaluate.main([*arguments, "--judge-pictures", "2", "--output", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert says in told
+    assert told.count("\n") == 1
+
+
+def test_a_damaged_judge_is_a_sentence(
+    tiny_translation: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "judge.pt").write_bytes(b"cut off")
+    arguments = ["--translation", str(tiny_translation), "--data", str(crops), "--output", str(tmp_path)]
+    assert evaluate.main(arguments) == 1
+    assert "judge.pt is damaged or of another version: delete it" in capsys.readouterr().err
+
+
+def test_the_generators_of_a_measured_translation_stay_as_they_were(tiny_translation: Path, crops: Path) -> None:
+    translation = Translation.load(tiny_translation)
+    weights = {k: v.clone() for k, v in translation.generators[Direction.A_TO_B].state_dict().items()}
+    encoder = features.load_or_train_encoder(crops, CPU)
+    folders = {"a_to_b": crops / "testA", "b_to_a": crops / "testB"}
+    splits = {name: evaluate.load_split(folder, 32, 4, 0) for name, folder in folders.items()}
+    who = evaluate.Judges(BlueIsB(), features.PictureFeatures(encoder), "ours", encoder)
+    evaluate.measure(translation, splits, who, CPU)
+    after = translation.generators[Direction.A_TO_B].state_dict()
+    assert all(torch.equal(weights[key], after[key]) for key in weights)

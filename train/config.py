@@ -1,36 +1,67 @@
-"""What a training run is told, and the presets."""
+"""What a training run is told. The presets are in `presets.py`."""
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, NamedTuple, get_args
 
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.losses import ADVERSARIAL
+from train.diff_augment import operations
+
+Distance = Literal["l1", "l2"]
+
+
+class Stage(NamedTuple):
+    """A part of a run at one size of picture."""
+
+    size: int  # pixels of the square that the networks see
+    batch: int  # pictures of each domain in a step
+    share: float  # of the whole budget
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run. Lengths are in pictures: one picture is one of each domain, seen once by both generators."""
+    """One run. Lengths are in pictures: one picture is one of each domain, seen once by both generators.
+
+    Raises CycleganError, naming the field, for a value that makes no sense.
+    """
 
     translation: str
     directions: tuple[str, str]  # names for people of A to B and of B to A
     size: int = 64  # pixels of the square that the networks see
+    stages: tuple[Stage, ...] = ()  # progressive resizing: sizes that grow up to `size`; none: `size` and `batch` alone
     generator: str = "ResnetGenerator"
     generator_arguments: dict[str, Any] = field(default_factory=dict)
+    discriminator: str = "PatchDiscriminator"
     discriminator_arguments: dict[str, Any] = field(default_factory=dict)
     output: str = "picture"  # `change` where output minus input is enlarged and added to the photo
     gain: float = 1.0  # what a change is multiplied by when it is shown; training does not know it
     data_licence: str = "unknown"
 
-    batch: int = 8
-    learning_rate: float = 2e-4  # constant over the first half of the budget, then falls to zero
+    batch: int = 8  # pictures of each domain in a step, over all processes
+    accumulate: int = 1  # parts that a batch is cut into, one after the other, where memory is short
+    learning_rate: float = 2e-4
+    hold: float = 0.5  # share of the budget at the full learning rate, which then falls to zero in a straight line
     discriminator_pace: float = 1.0  # their learning rate as a multiple (two time scales: Heusel et al. 2017)
     betas: tuple[float, float] = (0.5, 0.99)
     ema_half_life: int = 5_000  # pictures after which an old weight counts half
     pool: int = 50  # pictures in the history that the discriminators see
 
+    adversarial: str = "least_squares"  # or vanilla, hinge, wasserstein
+    gradient_penalty: float = 0.0  # weight of WGAN-GP's penalty (10 in the paper) between real and fake pictures
+    clip: float = 0.0  # largest weight of the discriminators, as in the first WGAN (0.01 there); 0: no limit
+    r1: float = 0.0  # weight of the zero-centred gradient penalty on real pictures (Mescheder et al. 2018)
+    r1_every: int = 16  # steps between two such penalties, whose weight grows by as much (lazy: Karras et al. 2020)
+    diff_augment: str = ""  # such as `color,translation,cutout`: differentiable augmentation, for small sets
     cycle: float = 10.0
+    cycle_end: float | None = None  # the weight at the end of the run, on a straight line from `cycle`; None: as it is
+    cycle_loss: Distance = "l1"
     identity: float = 5.0
+    identity_end: float | None = None
+    identity_loss: Distance = "l1"
     cycle_every: int = 1  # steps between cycle-consistency losses, whose weight grows by as much; they cost the most
     identity_every: int = 1  # the same for identity losses
+    constancy: float = 0.0  # weight of feature constancy: features of a fixed encoder stay (Taigman et al. 2017)
     variation: float = 0.0  # total variation of the change: against speckles and blotches
     chroma_variation: float = 0.0  # the same of its colour differences: against coloured ones
     excess: float = 0.0  # mean square of the change: against glaring ones
@@ -52,136 +83,102 @@ class TrainConfig:
     turn: float = 6.0  # degrees; these three are what an unsteady alignment does
     zoom: float = 0.06
     shift: float = 0.04  # of the side
+    validation: float = 0.05  # share of the training pictures that is kept back to score snapshots
     seed: int = 0
     bf16: bool = False  # forward passes in bfloat16 where it is safe: faster on a GPU, and on a CPU with AVX512-BF16
+    compile: bool = False  # torch.compile: minutes at the start, then faster steps on a GPU
+
+    def __post_init__(self) -> None:
+        for name in ("size", "batch", "accumulate", "ema_half_life", "r1_every", "cycle_every", "identity_every"):
+            _check(name, getattr(self, name), int, at_least=1)
+        for name in ("guide_size", "guide_pictures"):
+            _check(name, getattr(self, name), int, at_least=1)
+        _check("pool", self.pool, int, at_least=0)
+        _check("learning_rate", self.learning_rate, float, at_least=1e-12)
+        weights = ("gradient_penalty", "clip", "r1", "cycle", "identity", "constancy", "variation", "chroma_variation")
+        rest = ("excess", "attribute", "attribute_end", "gain", "discriminator_pace", "guide_radius")
+        for name in (*weights, *rest, "turn", "zoom", "shift"):
+            _check(name, getattr(self, name), float, at_least=0)
+        for name in ("cycle_end", "identity_end"):
+            if getattr(self, name) is not None:
+                _check(name, getattr(self, name), float, at_least=0)
+        for name in ("hold", "certainty", "validation"):
+            _check(name, getattr(self, name), float, at_least=0, at_most=1)
+        for name in ("cross_domain", "flip", "bf16", "compile"):
+            _check(name, getattr(self, name), bool)
+        _check("seed", self.seed, int)
+        for name in ("cycle_loss", "identity_loss"):
+            _one_of(name, getattr(self, name), get_args(Distance))
+        _one_of("output", self.output, ("picture", "change"))
+        _one_of("adversarial", self.adversarial, tuple(ADVERSARIAL))
+        operations(self.diff_augment)
+        for name in ("generator_arguments", "discriminator_arguments"):
+            _check(name, getattr(self, name), dict)
+        # What comes from JSON has lists where this has tuples.
+        object.__setattr__(self, "directions", tuple(self.directions))
+        object.__setattr__(self, "betas", tuple(self.betas))
+        object.__setattr__(self, "stages", _stages(self.stages, self.size))
+        if len(set(self.directions)) != 2:
+            raise CycleganError(f"directions must be two different names, not {self.directions!r}")
+        if any(stage.batch % self.accumulate for stage in self.all_stages()):
+            raise CycleganError(f"every batch must be a multiple of accumulate, which is {self.accumulate}")
+
+    def all_stages(self) -> tuple[Stage, ...]:
+        return self.stages or (Stage(self.size, self.batch, 1.0),)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON knows it."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Names of the fields that another run's `to_dict` has otherwise."""
-        mine = asdict(self)
-        return [f.name for f in fields(self) if _plain(mine[f.name]) != _plain(other.get(f.name))]
+        mine = self.to_dict()
+        return [f.name for f in fields(self) if mine[f.name] != _plain(other.get(f.name, f.default))]
+
+    def with_fields(self, changes: dict[str, Any]) -> "TrainConfig":
+        """The config with some fields set, given as JSON values. Raises CycleganError for one that it does not have."""
+        known = {f.name for f in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise CycleganError(f"there is no field {name!r} to set; there are {', '.join(sorted(known))}")
+        return replace(self, **changes)
+
+
+def _stages(stages: Any, size: int) -> tuple[Stage, ...]:
+    try:
+        checked = tuple(Stage(*stage) for stage in stages)
+    except TypeError as error:
+        raise CycleganError(f"stages must be a list of [size, batch, share], not {stages!r}") from error
+    for stage in checked:
+        _check("the size of a stage", stage.size, int, at_least=1)
+        _check("the batch of a stage", stage.batch, int, at_least=1)
+        _check("the share of a stage", stage.share, float, at_least=1e-6)
+    if checked and not math.isclose(sum(stage.share for stage in checked), 1, abs_tol=1e-6):
+        raise CycleganError(f"the shares of the stages must add up to 1, not {sum(s.share for s in checked):g}")
+    if checked and checked[-1].size != size:
+        raise CycleganError(f"the last stage must be at the run's size of {size} pixels, not {checked[-1].size}")
+    return checked
+
+
+def _check(
+    name: str, value: Any, kind: type, *, at_least: float = -math.inf, at_most: float = math.inf
+) -> None:
+    wanted = {int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}[kind]
+    right = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
+    if right and kind in (int, float):
+        right = at_least <= value <= at_most and math.isfinite(value)
+        if at_most < math.inf:
+            wanted += f" from {at_least:g} to {at_most:g}"
+        elif at_least > -math.inf:
+            wanted += f" of at least {at_least:g}"
+    if not right:
+        raise CycleganError(f"{name} must be {wanted}, not {value!r}")
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise CycleganError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-UTKFACE_LICENCE = "UTKFace: non-commercial research"
-
-PRESETS: dict[str, TrainConfig] = {
-    # Small enough for two cores: no layer works at full resolution, and only the change is painted.
-    "gender": TrainConfig(
-        translation="gender",
-        directions=("to_female", "to_male"),
-        size=64,
-        generator="MobileResnetGenerator",
-        generator_arguments={
-            "channels": 48,
-            "blocks": 6,
-            "downsamplings": 1,
-            "patch": 2,
-            "norm": "channel",
-            "upsampling": "resize",
-            "residual": True,
-        },
-        discriminator_arguments={"channels": 24, "layers": 3},
-        output="change",
-        gain=1.2,
-        data_licence=UTKFACE_LICENCE,
-        learning_rate=3e-4,
-        cycle=3.0,
-        cycle_every=2,
-        identity=1.0,
-        identity_every=4,
-        variation=0.3,
-        chroma_variation=2.0,
-        excess=8.0,
-        attribute=0.4,
-        attribute_end=0.2,
-        certainty=0.8,
-        cross_domain=True,
-    ),
-    # As gender, with more pixels for wrinkles.
-    "age": TrainConfig(
-        translation="age",
-        directions=("older", "younger"),
-        size=96,
-        generator="MobileResnetGenerator",
-        generator_arguments={
-            "channels": 48,
-            "blocks": 6,
-            "downsamplings": 1,
-            "patch": 2,
-            "norm": "channel",
-            "upsampling": "resize",
-            "residual": True,
-        },
-        discriminator_arguments={"channels": 24, "layers": 3},
-        output="change",
-        gain=1.7,
-        data_licence=UTKFACE_LICENCE,
-        batch=2,
-        learning_rate=2e-4,
-        ema_half_life=3_000,
-        cycle=3.0,
-        cycle_every=2,
-        identity=1.0,
-        identity_every=4,
-        variation=0.1,
-        chroma_variation=2.0,
-        excess=8.0,
-        attribute=0.6,
-        attribute_end=0.2,
-        certainty=0.8,
-        cross_domain=True,
-    ),
-    # A painter. Its generators see the layout of a face at a quarter of the size and paint the rest: as their identity
-    # loss is then that of restoring a drawing from its layout, they learn to draw from every picture of their domain.
-    "anime": TrainConfig(
-        translation="anime",
-        directions=("to_anime", "to_photo"),
-        size=128,
-        generator="MobileResnetGenerator",
-        generator_arguments={
-            "channels": 64,
-            "blocks": 6,
-            "downsamplings": 1,
-            "coarse": 4,
-            "norm": "channel",
-            "upsampling": "resize",
-            "residual": True,
-        },
-        discriminator_arguments={"channels": 32, "layers": 3},
-        data_licence="selfie2anime and CelebA: non-commercial research",
-        batch=2,  # a painter needs many steps more than it needs many pictures
-        ema_half_life=3_000,
-        cycle=3.0,
-        cycle_every=2,
-        identity=5.0,
-        identity_every=2,
-        attribute=0.2,
-        attribute_end=0.1,
-        guide_radius=3.0,
-        guide_pictures=15_000,
-        cross_domain=True,
-        shift=0.03,
-    ),
-    # The paper's own recipe at 128 pixels, for two folders of anything and a GPU.
-    "cyclegan": TrainConfig(
-        translation="custom",
-        directions=("a_to_b", "b_to_a"),
-        size=128,
-        generator_arguments={"channels": 64, "blocks": 6, "upsampling": "resize"},
-        discriminator_arguments={"channels": 64, "layers": 3},
-        batch=4,
-    ),
-}
-
-
-def preset(name: str) -> TrainConfig:
-    """Raises CycleganError for a name that is none."""
-    if name not in PRESETS:
-        raise CycleganError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
-    return PRESETS[name]
+    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value

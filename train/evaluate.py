@@ -1,136 +1,296 @@
-"""Measures a face translation on the test split, as the demo shows it, by a judge that is trained apart.
+"""Measures a translation on the test split, as the page shows it, by judges that are trained apart.
 
     python train/evaluate.py --translation runs/gender/translation --data crops/gender \\
         --judge crops/celeba_male --output runs/gender/evaluation
 
-The judge is a classifier of the two domains, trained on trainA and trainB, best of another set. How often it is right
-on real faces is printed beside every figure it gives. Prints and writes `metrics.json`, and a sheet of 16 test faces
-each way.
+One protocol for every translation: all test pictures (or --pictures of them, drawn by the seed), translated and blended
+as the page does it, faces at 128 pixels, whole pictures at the size they were trained at. Prints and writes
+`metrics.json`, and `sheet.png` with 32 test pictures each way at 256 pixels, drawn at random and not chosen.
+What a judge gets right on real pictures is printed beside every figure that it gives.
 """
 
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Direction
-from train.classifier import DomainClassifier, share_of_b, train_classifier
-from train.config import preset
-from train.data import load_pictures
+from train import judges, metrics
+from train.cache import cached_pictures
+from train.card import METRICS_FILE, digest
+from train.data import load_pictures, picture_files
+from train.features import Encoder, PictureFeatures, encode, load_or_train_encoder
+from train.people import groups
 from train.samples import save_sheet, show_translated
 
-JUDGE_SIZE, JUDGE_CHANNELS = 64, 24
-STORED = 128
-# The middle of the crop is skin of the face whoever is shown; the mask is full there.
-SKIN = slice(STORED // 4, 3 * STORED // 4)
+WHOLE_SIZE = 256  # pixels, for whole pictures of a translation that does not tell what it was trained at
+SHEET_PICTURES, SHEET_SIDE = 32, 256
+SEED = 0
 
 
-def train_judge(data: Path, cache: Path, *, pictures: int, seed: int) -> DomainClassifier:
-    """A classifier of trainA and trainB of `data`; kept in the file `cache`, as training it takes minutes."""
-    if cache.is_file():
-        judge = DomainClassifier(JUDGE_CHANNELS)
-        judge.load_state_dict(torch.load(cache, weights_only=True))
-        return judge.eval().requires_grad_(False)
-    print(f"Training the judge on {pictures:,} pictures of {data.name}", flush=True)
-    a, b = (load_pictures(data / f"train{d}", STORED) for d in "AB")
-    judge = train_classifier(a, b, preset("gender"), pictures=pictures, seed=seed, channels=JUDGE_CHANNELS)
-    torch.save(judge.state_dict(), cache)
-    return judge
+@dataclass
+class Judges:
+    """Who measures. features: for FID and KID, and their name; encoder: tells pictures apart."""
+
+    attribute: nn.Module
+    features: nn.Module
+    features_name: str
+    encoder: Encoder
+    age: judges.AgeJudge | None = None
+    keeps: nn.Module | None = None
 
 
-def measure(translation: Translation, pictures: dict[str, Tensor], judge: DomainClassifier) -> dict[str, Any]:
-    """Figures for the test pictures of `a_to_b` and `b_to_a`, uint8 (N, 3, S, S), blended as the demo does it.
+@dataclass
+class Split:
+    """Test pictures of one domain: uint8 (N, 3, S, S), and the names of their files."""
 
-    judged_other_before, judged_other_after: share that the judge puts into the other domain. skin_shift: mean distance
-    of the mean colour of the face before and after, and change: mean absolute change of a pixel, both in 1/255.
-    variety: how much faces differ from one another after, as a multiple of before; near 0 all look the same.
+    pictures: Tensor
+    names: list[str]
+
+
+def measure(
+    translation: Translation, splits: dict[str, Split], who: Judges, device: torch.device
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures of each direction by its name for people (see FIGURES in figures.py), and the same by groups of people.
+
+    splits: the test pictures of `a_to_b` and `b_to_a`, which are left as they are.
     """
-    crop = translation.config.crop
-    if crop is None:
-        raise CycleganError(f"{translation.config.name} translates whole pictures; this measures faces")
-    figures = {}
-    for direction, generator in translation.generators.items():
-        before = pictures[direction]
+    config = translation.config
+    generators = {direction: generator.to(device) for direction, generator in translation.generators.items()}
+    figures: dict[str, Any] = {}
+    by_group: dict[str, Any] = {}
+    for direction, generator in generators.items():
+        other = Direction.B_TO_A if direction is Direction.A_TO_B else Direction.A_TO_B
+        before, target = splits[direction].pictures, splits[other].pictures
+        size = config.crop.size if config.crop else before.shape[-1]
         shown = show_translated(
-            generator, before, size=crop.size, output=translation.config.output, gain=translation.config.gain
+            generator, before, size=size, output=config.output, gain=config.gain, whole=config.crop is None
         )
-        after = torch.from_numpy(shown).permute(0, 3, 1, 2)
-        shares = [share_of_b(judge, p, size=JUDGE_SIZE) for p in (before, after)]
-        if direction is Direction.B_TO_A:
-            shares = [1 - share for share in shares]
-        difference = after.float() - before.float()
-        skin = difference[..., SKIN, SKIN].mean(dim=(2, 3))  # (N, 3)
-        figures[translation.config.directions[direction]] = {
-            "faces": len(before),
-            "judged_other_before": round(shares[0], 4),
-            "judged_other_after": round(shares[1], 4),
-            "skin_shift": round(float(skin.norm(dim=1).mean()), 2),
-            "change": round(float(difference.abs().mean()), 2),
-            "variety": round(float(after.float().std(dim=0).mean() / before.float().std(dim=0).mean()), 2),
+        after = torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
+        each = _of_each(before, after, who, is_b=direction is Direction.B_TO_A, faces=config.crop is not None)
+        own, others = metrics.likeness_to_own_and_others(encode(who.encoder, after), encode(who.encoder, before))
+        untouched = metrics.fid_and_kid(who.features, target, before, seed=SEED)
+        made = metrics.fid_and_kid(who.features, target, after, seed=SEED)
+        figures[config.directions[direction]] = {
+            **_means(each),
+            "fid": round(made["fid"], 2),
+            "fid_untouched": round(untouched["fid"], 2),
+            "kid": round(made["kid"], 5),
+            "kid_deviation": round(made["kid_deviation"], 5),
+            "kid_untouched": round(untouched["kid"], 5),
+            "kid_share": round(made["kid"] / max(untouched["kid"], 1e-9), 3),
+            "likeness_own": round(own, 3),
+            "likeness_others": round(others, 3),
+            "cycle": round(metrics.cycle_error(generator, generators[other], before, size=size), 2),
+            "variety": round(metrics.variety(before, after), 2),
+            "feature_variety": round(
+                metrics.feature_variety(encode(who.encoder, before), encode(who.encoder, after)), 2
+            ),
         }
-    return figures
+        rows = groups(splits[direction].names)
+        if rows and config.crop:
+            by_group[config.directions[direction]] = {
+                group: _means({key: values[chosen] for key, values in each.items()}) for group, chosen in rows.items()
+            }
+    return figures, by_group
+
+
+def _of_each(before: Tensor, after: Tensor, who: Judges, *, is_b: bool, faces: bool) -> dict[str, Tensor]:
+    """Figures of each picture, float (N,); whole pictures have neither skin nor an age."""
+
+    def judged_other(pictures: Tensor) -> Tensor:
+        return ((judges.votes(who.attribute, pictures) > 0) != is_b).float()
+
+    each = {
+        "judged_other_before": judged_other(before),
+        "judged_other_after": judged_other(after),
+        "rank_1": metrics.nearest_to_own(
+            encode(who.encoder, after), encode(who.encoder, before), seed=SEED
+        ).float(),
+        "change": (after.float() - before.float()).abs().mean(dim=(1, 2, 3)),
+    }
+    if faces:
+        each["skin_shift"] = metrics.colour_shift(metrics.middle(before), metrics.middle(after))
+        each["border_shift"] = metrics.border_shift(before, after)
+        if who.age is not None:
+            each["years"] = judges.votes(who.age, after) - judges.votes(who.age, before)
+        if who.keeps is not None:
+            each["kept"] = ((judges.votes(who.keeps, after) > 0) == (judges.votes(who.keeps, before) > 0)).float()
+    return each
+
+
+def _means(each: dict[str, Tensor]) -> dict[str, float]:
+    count = len(next(iter(each.values())))
+    return {"pictures": count, **{key: round(float(values.mean()), 4) for key, values in each.items()}}
+
+
+def load_split(folder: Path, side: int, most: int | None, seed: int) -> Split:
+    """The pictures of a folder, or `most` of them, drawn by the seed. Raises CycleganError."""
+    cached = cached_pictures(picture_files(folder), side)
+    count = len(cached.names)
+    chosen = torch.arange(count)
+    if most is not None and most < count:
+        chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most].sort().values
+    if len(chosen) < 2:
+        raise CycleganError(f"{folder} holds {len(chosen)} pictures that can be read; measuring needs two at least")
+    return Split(torch.from_numpy(cached.pictures[chosen.numpy()]), [cached.names[row] for row in chosen])
+
+
+def _right(judge: nn.Module, a: Tensor, b: Tensor) -> float:
+    """Share of real pictures that a judge puts into their own domain, each domain counting half."""
+    right = (judges.votes(judge, a) <= 0).double().mean() + (judges.votes(judge, b) > 0).double().mean()
+    return round(float(right) / 2, 4)
+
+
+def _gather(
+    options: argparse.Namespace, splits: dict[str, Split], device: torch.device, faces: bool
+) -> tuple[Judges, dict[str, Any]]:
+    """The judges, trained where that was not done before, and what each is worth, in words and numbers."""
+    how = {"pictures": options.judge_pictures, "seed": options.seed, "device": device}
+    a, b = (splits[direction].pictures for direction in ("a_to_b", "b_to_a"))
+    same = options.judge.resolve() == options.data.resolve()
+    attribute = judges.attribute_judge(options.judge, options.output / "judge.pt", **how)
+    own = [load_pictures(options.judge / f"test{side}", judges.SIDE) for side in "AB"]
+    right = {"on its own test split": _right(attribute, *own), "on the real test pictures": _right(attribute, a, b)}
+    about: dict[str, Any] = {
+        "attribute": {
+            "trained on": options.judge.name,
+            "same data": same,
+            "right": right,
+            "words": f"Which domain a picture belongs to is judged by a classifier that was trained on the training "
+            f"split of {'the same data' if same else f'{options.judge.name}, another data set'}, apart from what "
+            f"guided the training. **It is right on {right['on the real test pictures']:.1%} of the real test "
+            "pictures**, so no such figure is more certain than that.",
+        }
+    }
+    encoder = load_or_train_encoder(options.data, device)
+    features, name = _features(options, encoder, device)
+    about["features"] = {"name": name, "words": f"FID and KID are by {name}. Other features give other numbers."}
+    recognised = round(judges.views_recognised(encoder, torch.cat([a, b])), 4)
+    about["identity"] = {
+        "rank_1 on views": recognised,
+        "words": "Who is like whom is told by an encoder that was trained on the training split to know two views of a "
+        f"picture; it finds {recognised:.1%} of real test pictures among 100 by a moved and recoloured view.",
+    }
+    age = keeps = None
+    if faces and (age := judges.age_judge(options.ages, options.output / "age.pt", **how)):
+        error = round(judges.age_error(age, options.ages), 2)
+        about["age"] = {
+            "trained on": options.ages.name,
+            "mean error": error,
+            "words": f"Ages are told by a network that learned them from the training split of {options.ages.name}; "
+            f"on real faces of its test split it is wrong by {error:.1f} years on average.",
+        }
+    if faces and options.keeps:
+        keeps = judges.attribute_judge(options.keeps, options.output / "keeps.pt", **how)
+        kept_right = _right(keeps, *(load_pictures(options.keeps / f"test{side}", judges.SIDE) for side in "AB"))
+        about["keeps"] = {
+            "trained on": options.keeps.name,
+            "right": kept_right,
+            "words": f"What must stay is judged by a classifier of the two domains of {options.keeps.name}, right on "
+            f"{kept_right:.1%} of its real test pictures.",
+        }
+    return Judges(attribute, features, name, encoder, age, keeps), about
+
+
+def _features(options: argparse.Namespace, encoder: Encoder, device: torch.device) -> tuple[nn.Module, str]:
+    if options.features != "own":
+        try:
+            inception = metrics.inception_features(options.inception_weights).to(device)
+            return inception, "Inception features (torch-fidelity's weights, 2,048 numbers)"
+        except CycleganError as error:
+            if options.features == "inception":
+                raise
+            print(f"Features of our own are used: {error}", flush=True)
+    name = f"features of our own ({encoder.num_features} numbers of an encoder trained on {options.data.name})"
+    return PictureFeatures(encoder), name
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--translation", required=True, help="embedded name, folder or Hub repository")
-    parser.add_argument("--data", type=Path, required=True, help="crops with testA and testB")
-    parser.add_argument("--judge", type=Path, required=True, help="crops of another set with trainA, trainB and tests")
-    parser.add_argument("--judge-pictures", type=int, default=50_000, help="that the judge is trained on (50000)")
-    parser.add_argument("--output", type=Path, required=True, help="gets metrics.json, the sheet and the judge")
-    parser.add_argument("--seed", type=int, default=1000)
-    return parser.parse_args(arguments)
+    parser.add_argument("--data", type=Path, required=True, help="crops or pictures with trainA, trainB and tests")
+    parser.add_argument("--judge", type=Path, help="the same of another set, which the judge learns from (--data)")
+    parser.add_argument("--judge-pictures", type=_count, default=50_000, help="that a judge is trained on (50000)")
+    parser.add_argument("--ages", type=Path, help="crops whose names tell ages, as UTKFace's do (--data)")
+    parser.add_argument("--keeps", type=Path, help="two domains of what must stay, such as sex for a change of age")
+    parser.add_argument("--features", choices=("auto", "inception", "own"), default="auto", help="for FID and KID")
+    parser.add_argument("--inception-weights", type=Path, help="torch-fidelity's file, where it cannot be downloaded")
+    parser.add_argument("--pictures", type=_count, help="test pictures of each domain (all)")
+    parser.add_argument("--output", type=Path, required=True, help="gets metrics.json, the sheet and the judges")
+    parser.add_argument("--seed", type=int, default=1000, help="of the judges' training and of what is drawn")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    options = parser.parse_args(arguments)
+    options.judge, options.ages = options.judge or options.data, options.ages or options.data
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        translation = Translation.from_pretrained(options.translation)
-        options.output.mkdir(parents=True, exist_ok=True)
-        test_a, test_b = (load_pictures(options.data / f"test{d}", STORED) for d in "AB")
-        own_a, own_b = (load_pictures(options.judge / f"test{d}", STORED) for d in "AB")
-        judge = train_judge(
-            options.judge, options.output / "judge.pt", pictures=options.judge_pictures, seed=options.seed
-        )
-        right = {
-            name: round((1 - share_of_b(judge, a, size=JUDGE_SIZE) + share_of_b(judge, b, size=JUDGE_SIZE)) / 2, 4)
-            for name, a, b in (("on its own test split", own_a, own_b), ("on the real test faces", test_a, test_b))
-        }
-        figures = measure(translation, {"a_to_b": test_a, "b_to_a": test_b}, judge)
-        same = options.judge.resolve() == options.data.resolve()
-        judged_by = {"trained on": options.judge.name, "same data": same, "right": right}
-        metrics = {"judge": judged_by, "translation": figures}
-        (options.output / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        crop = translation.config.crop
-        assert crop is not None  # measure has refused whole pictures
-        chosen = np.random.default_rng(0)
-        sheet = {
-            "a_to_b": test_a[np.sort(chosen.choice(len(test_a), min(16, len(test_a)), replace=False))],
-            "b_to_a": test_b[np.sort(chosen.choice(len(test_b), min(16, len(test_b)), replace=False))],
-        }
-        save_sheet(
-            options.output / "sheet.png",
-            {direction.value: g for direction, g in translation.generators.items()},
-            sheet,
-            size=crop.size,
-            output=translation.config.output,
-            gain=translation.config.gain,
-            side=STORED,
-        )
+        metrics_of_it = evaluate(options)
     except (CycleganError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(metrics, indent=2))
+    print(json.dumps(metrics_of_it, indent=2))
     return 0
+
+
+def evaluate(options: argparse.Namespace) -> dict[str, Any]:
+    """Does what the command line says and returns what `metrics.json` holds. Raises CycleganError and OSError."""
+    cuda = options.device != "cpu" and torch.cuda.is_available()
+    device = torch.device("cuda" if cuda else "cpu")
+    translation = Translation.from_pretrained(options.translation)
+    config = translation.config
+    options.output.mkdir(parents=True, exist_ok=True)
+    trained = config.training.get("config") or {}
+    side = judges.SIDE if config.crop else int(trained.get("size", WHOLE_SIZE))
+    folders = {"a_to_b": options.data / "testA", "b_to_a": options.data / "testB"}
+    splits = {name: load_split(folder, side, options.pictures, options.seed) for name, folder in folders.items()}
+    who, about = _gather(options, splits, device, config.crop is not None)
+    figures, by_group = measure(translation, splits, who, device)
+    found: dict[str, Any] = {
+        "protocol": {
+            "data": options.data.name,
+            "split": "test",
+            "pictures": sum(len(split.names) for split in splits.values()),
+            "side": side,
+            "seed": options.seed,
+            "shown": "each blended as the page shows it" if config.crop else f"as squares of {side} pixels",
+        },
+        "judges": about,
+        "translation": figures,
+        "groups": by_group,
+    }
+    if translation.folder:
+        found["weights"] = digest(translation.folder)
+    (options.output / METRICS_FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    save_sheet(
+        options.output / "sheet.png",
+        {direction.value: generator.to(device) for direction, generator in translation.generators.items()},
+        {name: load_split(folder, SHEET_SIDE, SHEET_PICTURES, SEED).pictures for name, folder in folders.items()},
+        size=config.crop.size if config.crop else side,
+        output=config.output,
+        gain=config.gain,
+        side=SHEET_SIDE,
+        whole=config.crop is None,
+    )
+    return found
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 1")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -1,28 +1,35 @@
 """The training loop, from top to bottom."""
 
-import copy
-import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from cyclegan_core import losses
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.image_pool import ImagePool
 from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Crop, Direction
-from train.building import average, build_networks, describe, load_or_train_guide
-from train.checkpoint import load_checkpoint, save_checkpoint
+from cyclegan_core.translation_config import Crop
+from train.batches import Batches
+from train.building import average, build_networks, load_or_train_guide
+from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
-from train.data import Shuffled, augment, load_pictures, stored_size
-from train.samples import save_sheet, spread
+from train.data import load_pictures, open_domain, stored_size
+from train.distributed import Team
+from train.features import load_or_train_encoder
+from train.logs import RunLog
+from train.samples import spread
+from train.schedule import Budget, rate_factor, stage_at
+from train.snapshot import SHOWN, Snapshots
+from train.state import TrainingState
 from train.step import discriminator_step, generator_step
+from train.validation import Validator
+from train.watch import broken
 
-LOG_FILE = "log.jsonl"
+GUIDE_LOOKS_AT = 10_000  # training pictures of each domain
+REPORT_SECONDS = 30
+STEPS_BETWEEN_LOOKS = 16  # at the clock, where several processes have to agree on what it says
 
 
 def train(
@@ -30,187 +37,165 @@ def train(
     data: Path,
     output: Path,
     *,
-    minutes: float | None,
-    pictures: int | None,
-    snapshot_minutes: float = 5.0,
+    budget: Budget,
+    team: Team,
     crop: Crop | None = None,
     init: Translation | None = None,
-    device: torch.device,
+    snapshot_minutes: float = 5.0,
+    patience: int | None = None,
     stop_asked: Callable[[], bool] = lambda: False,
 ) -> Translation:
     """Trains until the budget is spent or `stop_asked`, and returns the EMA generators, which are in `output` as well.
 
-    data: folder with trainA, trainB, testA and testB. Resumes from the checkpoint in `output` when there is one; the
-    minutes and pictures of a budget count from the first start. Raises CycleganError in words for people.
+    data: folder with trainA, trainB and, for the samples, testA and testB. Resumes from the checkpoint in `output` when
+    there is one; the budget counts from the first start. patience: snapshots without a better validation score after
+    which the run ends early. Raises CycleganError in words for people.
     """
     began = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    state = load_checkpoint(output)
-    if state and (changed := config.differences(state["config"])):
+    saved = load_checkpoint(output)
+    if saved and (changed := config.differences(saved["config"])):
         raise CycleganError(
             f"{output.name} holds a run with another {', '.join(changed)}; use another --output or delete it"
         )
 
-    # Data: kept at the size of the files on the device, so that augmentation can move it without blurring.
-    stored = stored_size(data, config.size)
-    a, b = (load_pictures(data / f"train{d}", stored).to(device) for d in "AB")
-    shown = {
-        "a_to_b": spread(load_pictures(data / "testA", stored), 16),
-        "b_to_a": spread(load_pictures(data / "testB", stored), 16),
-    }
-    samplers = {"a": Shuffled(len(a), config.seed), "b": Shuffled(len(b), config.seed + 1)}
-
-    nets = build_networks(config, device, init)
-    ema = {name: copy.deepcopy(g).eval().requires_grad_(False) for name, g in nets.generators().items()}
-    trained = {**nets.generators(), **nets.discriminators()}
-    optimisers = {
-        side: torch.optim.Adam(
-            [p for net in group.values() for p in net.parameters()], config.learning_rate, betas=config.betas
-        )
-        for side, group in (("generators", nets.generators()), ("discriminators", nets.discriminators()))
-    }
-    pools = {"a": ImagePool(config.pool), "b": ImagePool(config.pool)}
+    nets = build_networks(config, team.device, init)
     if config.attribute:
-        nets.guide = load_or_train_guide(config, data, a, b)
-
-    done, spent, step = 0, 0.0, 0
-    if state:
-        for name, net in {**trained, **{f"ema_{n}": g for n, g in ema.items()}}.items():
-            net.load_state_dict(state["networks"][name])
-        for side, optimiser in optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][side])
-        for side in "ab":
-            samplers[side].load_state_dict(state["samplers"][side])
-            pools[side].pictures = [p.to(device) for p in state["pools"][side]]
-        done, spent, step = state["pictures"], state["seconds"], state["step"]
-        torch.set_rng_state(state["rng"])
-        if device.type == "cuda" and state["cuda_rng"] is not None:
-            torch.cuda.set_rng_state(state["cuda_rng"], device)
-        print(f"Resumed after {done:,} pictures and {spent / 60:.1f} minutes", flush=True)
-
-    def snapshot() -> Translation:
-        seconds = spent + time.monotonic() - began
-        save_checkpoint(
-            output,
-            {
-                "config": json.loads(json.dumps(config.to_dict())),
-                "networks": {
-                    **{name: net.state_dict() for name, net in trained.items()},
-                    **{f"ema_{name}": g.state_dict() for name, g in ema.items()},
-                },
-                "optimisers": {side: o.state_dict() for side, o in optimisers.items()},
-                "samplers": {side: s.state_dict() for side, s in samplers.items()},
-                "pools": {side: p.pictures for side, p in pools.items()},
-                "rng": torch.get_rng_state(),
-                "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-                "pictures": done,
-                "seconds": seconds,
-                "step": step,
-            },
+        nets.guide = team.leader_first(
+            lambda: load_or_train_guide(
+                config, data, team.device,
+                lambda domain: _some(data, f"train{domain}", config, config.guide_size, GUIDE_LOOKS_AT),
+            )
         )
-        summary = {
-            "pictures": done,
-            "minutes": round(seconds / 60, 1),
-            "device": torch.cuda.get_device_name(device)
-            if device.type == "cuda"
-            else f"{torch.get_num_threads()} CPU core(s)",
-            "train_a": len(a),
-            "train_b": len(b),
-            "config": config.to_dict(),
-        }
-        translation = Translation(
-            replace(describe(config, crop), training=summary),
-            {Direction(name): generator for name, generator in ema.items()},
+    if config.constancy:
+        nets.encoder = team.leader_first(
+            lambda: load_or_train_encoder(data, team.device, seed=config.seed, holdout=config.validation)
         )
-        translation.save(output / "translation")
-        save_sheet(
-            output / f"samples_{done:08d}.png",
-            ema,
-            shown,
-            size=config.size,
-            output=config.output,
-            gain=config.gain,
-            side=128,
-        )
-        return translation
+    torch.manual_seed(config.seed)  # again: not every process has trained what guides
+    state = TrainingState(config, nets, team)
+    batches = Batches(config, data, team, saved["batches"] if saved else None)
+    if saved:
+        state.from_checkpoint(saved)
+    log = RunLog(output, leads=team.leads, pictures=state.pictures)
+    if saved:
+        log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
+    validator = Validator(config, data, team.device, config.seed) if config.validation and team.leads else None
+    snapshots = Snapshots(config, output, crop, _shown(data, config), log, validator=validator, patience=patience)
 
-    def progress() -> float:
-        """Share of the budget that is spent, in [0, 1]."""
-        shares = [0.0]
-        if pictures is not None:
-            shares.append(done / pictures)
-        if minutes is not None:
-            shares.append((spent + time.monotonic() - began) / 60 / minutes)
-        return min(max(shares), 1.0)
-
-    last_snapshot = last_print = time.monotonic()
-    first_done, first_time = done, time.monotonic()
+    first_second = began - state.seconds  # on the clock of this process, when the run would have begun without a break
     totals: dict[str, Tensor] = {}
     counted: dict[str, int] = {}
-    while progress() < 1 and not stop_asked():
-        for side, pace in (("generators", 1.0), ("discriminators", config.discriminator_pace)):
-            for group in optimisers[side].param_groups:
-                group["lr"] = config.learning_rate * pace * min(1.0, 2 - 2 * progress())
-        real_a = _batch(a, samplers["a"], config)
-        real_b = _batch(b, samplers["b"], config)
+    last_report = last_snapshot = state.seconds
+    pictures_at_report, stopping = state.pictures, False
+    while (progress := budget.progress(state.pictures, state.seconds)) < 1 and not stopping:
+        if (stage := stage_at(config, progress)) != batches.stage:
+            batches.enter(stage)
+            state.fit_pools(batches.rows, stage.size)
+        state.set_learning_rate(rate_factor(config, progress))
+        real_a, real_b = batches.next()
 
         # Generators: discriminators only pass the gradient through.
-        for net in nets.discriminators().values():
-            net.requires_grad_(False)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-            loss, parts, fake_a, fake_b = generator_step(nets, real_a, real_b, config, step, progress())
-        optimisers["generators"].zero_grad()
-        loss.backward()
-        optimisers["generators"].step()
-        average(ema, nets.generators(), config, done)
-
-        # Discriminators.
-        for net in nets.discriminators().values():
-            net.requires_grad_(True)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-            judged_a = discriminator_step(nets.judge_a, real_a, fake_a, real_b, pools["a"], config)
-            judged_b = discriminator_step(nets.judge_b, real_b, fake_b, real_a, pools["b"], config)
-        optimisers["discriminators"].zero_grad()
-        (judged_a + judged_b).backward()
-        optimisers["discriminators"].step()
-        parts |= {"judge_a": judged_a.detach(), "judge_b": judged_b.detach()}
-
-        step += 1
-        done += config.batch
-        for name, part in parts.items():  # summed on the device: reading each step would wait for it
-            totals[name] = totals.get(name, torch.zeros((), device=device)) + part
-            counted[name] = counted.get(name, 0) + 1
-        now = time.monotonic()
-        if now - last_print > 30:
-            means = {name: round(float(total) / counted[name], 4) for name, total in totals.items()}
-            rate = (done - first_done) / (now - first_time)
-            _report(
-                output,
-                {"pictures": done, "minutes": round((spent + now - began) / 60, 2), "rate": round(rate, 1)},
-                means,
-            )
-            totals, counted, last_print = {}, {}, now
-            if any(value != value for value in means.values()):
-                raise CycleganError(
-                    "the losses are no longer numbers; the last checkpoint is kept, try a lower learning rate"
+        state.discriminators.requires_grad_(False)
+        state.optimisers["generators"].zero_grad()
+        fakes_a, fakes_b, parts = [], [], []
+        for part_a, part_b in zip(real_a.chunk(config.accumulate), real_b.chunk(config.accumulate), strict=True):
+            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
+                loss, part, fake_a, fake_b = generator_step(
+                    nets, part_a, part_b, config, step=state.steps, progress=progress, team=team
                 )
-        if now - last_snapshot > 60 * snapshot_minutes:
-            snapshot()
-            last_snapshot = time.monotonic()
-    return snapshot()
+            (loss / config.accumulate).backward()
+            parts.append(part)
+            fakes_a.append(fake_a)
+            fakes_b.append(fake_b)
+        state.update("generators")
+        average(state.ema, state.generators, config, stage.batch, state.pictures)
+
+        # Discriminators: their fakes go through the history first.
+        state.discriminators.requires_grad_(True)
+        state.optimisers["discriminators"].zero_grad()
+        shown_a, shown_b = state.pools["a"].query(torch.cat(fakes_a)), state.pools["b"].query(torch.cat(fakes_b))
+        for judge, name, reals, fakes, others in (
+            (nets.judge_a, "a", real_a, shown_a, real_b),
+            (nets.judge_b, "b", real_b, shown_b, real_a),
+        ):
+            for real, fake, other in zip(*(p.chunk(config.accumulate) for p in (reals, fakes, others)), strict=True):
+                with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
+                    loss, right = discriminator_step(judge, real, fake, other, config, step=state.steps, team=team)
+                (loss / config.accumulate).backward()
+                parts.append({f"judge_{name}": loss.detach(), f"right_{name}": right})
+        state.update("discriminators")
+        if config.clip:
+            losses.clip_weights(state.discriminators, config.clip)
+
+        state.steps += 1
+        state.pictures += stage.batch
+        for part in parts:  # summed on the device: reading each step would wait for it
+            for name, value in part.items():
+                totals[name] = totals.get(name, torch.zeros((), device=team.device)) + value
+                counted[name] = counted.get(name, 0) + 1
+        if team.world > 1 and state.steps % STEPS_BETWEEN_LOOKS:
+            continue
+        looks = team.all((time.monotonic() - first_second, stop_asked()))
+        state.seconds, stopping = looks[0][0], any(asked for _, asked in looks)
+
+        if state.seconds - last_report > REPORT_SECONDS:
+            means = {name: round(float(team.mean(total)) / counted[name], 4) for name, total in totals.items()}
+            rate = (state.pictures - pictures_at_report) / (state.seconds - last_report)
+            _report(state, budget, log, rate, means)
+            if names := broken(means):
+                raise CycleganError(
+                    f"the losses {', '.join(names)} are no longer finite numbers; the last checkpoint is kept: go on "
+                    "from it in another --output with --init RUN/translation and a lower --learning-rate"
+                )
+            for note in snapshots.watch.losses(means, progress):
+                log.say(f"note: {note}")
+            totals, counted = {}, {}
+            last_report, pictures_at_report = state.seconds, state.pictures
+        if state.seconds - last_snapshot > 60 * snapshot_minutes:
+            snapshots.take(state, batches, progress)
+            if snapshots.no_longer_improves(state):
+                log.say(f"The validation score has not improved for {patience} snapshots: ending here")
+                break
+            last_snapshot = team.told(time.monotonic() - first_second)
+    if not batches.stage.size:  # a run that was over before it began still tells what it is made of
+        batches.enter(stage_at(config, 1.0))
+    translation = snapshots.take(state, batches, budget.progress(state.pictures, state.seconds))
+    batches.close()
+    log.close()
+    return translation
 
 
-def _batch(pictures: Tensor, sampler: Shuffled, config: TrainConfig) -> Tensor:
-    chosen = pictures[sampler.take(config.batch).to(pictures.device)]
-    return augment(chosen, config, size=config.size).contiguous(memory_format=torch.channels_last)
+def _shown(data: Path, config: TrainConfig) -> dict[str, Tensor]:
+    """The pictures of the sample sheet: of the test split, or of the training split where there is none."""
+    shown = {}
+    for direction, domain in (("a_to_b", "A"), ("b_to_a", "B")):
+        if (data / f"test{domain}").is_dir():
+            shown[direction] = spread(load_pictures(data / f"test{domain}", stored_size(data, config.size)), SHOWN)
+        else:
+            shown[direction] = _some(data, f"train{domain}", config, config.size, SHOWN)
+    return shown
 
 
-def _report(output: Path, counts: dict[str, Any], means: dict[str, float]) -> None:
-    print(
-        f"{counts['minutes']:7.1f} min {counts['pictures']:9,} pictures {counts['rate']:6.1f}/s  "
-        + "  ".join(f"{name} {value:.3f}" for name, value in means.items()),
-        flush=True,
+def _some(data: Path, split: str, config: TrainConfig, size: int, count: int) -> Tensor:
+    """At most so many pictures of a training split, none of them held out: uint8 (N, 3, S, S) on the CPU."""
+    domain = open_domain(
+        data, split, size, seed=config.seed, device=torch.device("cpu"), holdout=config.validation
     )
-    with (output / LOG_FILE).open("a") as log:
-        log.write(json.dumps({**counts, **means}) + "\n")
+    try:
+        return domain.spread(count)
+    finally:
+        domain.close()
+
+
+def _report(state: TrainingState, budget: Budget, log: RunLog, rate: float, means: dict[str, float]) -> None:
+    progress = budget.progress(state.pictures, state.seconds)
+    minutes = state.seconds / 60
+    left = minutes * (1 - progress) / progress if progress else 0.0
+    if budget.pictures is not None and rate:
+        left = min(left, (budget.pictures - state.pictures) / rate / 60)
+    counts = {
+        "pictures": state.pictures, "minutes": round(minutes, 2), "rate": round(rate, 1), "left": round(left, 1)
+    }  # fmt: skip
+    log.advance(progress, rate)
+    log.report(counts, means)

@@ -1,16 +1,21 @@
 """Trains a translation from two folders of pictures.
 
     python train/run.py --preset gender --data crops/gender --output runs/gender --minutes 60
+    python train/run.py --init age --data crops/mine --output runs/mine --minutes 20 --push-to-hub user/name
+    accelerate launch train/run.py ...                      (several GPUs or machines: the same results, sooner)
 
-The same command resumes a run that was stopped or killed. The trained translation is OUTPUT/translation.
+The same command resumes a run that was stopped or killed. The trained translation is OUTPUT/translation, and where
+validation pictures are kept back the best one of all snapshots is OUTPUT/best.
 """
 
 import argparse
+import json
+import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -18,28 +23,60 @@ import torch
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
-from train.config import PRESETS, preset
+from cyclegan_core.translation_config import Direction
+from train.config import TrainConfig
 from train.data import read_crop
+from train.distributed import Team
+from train.dry_run import dry_run
 from train.loop import train
+from train.presets import PRESETS, preset
+from train.push import Request, check_access, push, push_only, remember
+from train.schedule import Budget
+from train.snapshot import best_or_last
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", default="gender", help=f"one of {', '.join(PRESETS)}")
-    parser.add_argument("--data", type=Path, required=True, help="folder with trainA, trainB, testA and testB")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the run; resumed where it holds one")
-    parser.add_argument("--minutes", type=_positive, help="budget in minutes, over all sessions of the run")
-    parser.add_argument("--pictures", type=_count, help="budget in pictures of each domain")
-    parser.add_argument("--snapshot-minutes", type=_positive, default=5.0, help="between checkpoints and sheets (5)")
-    parser.add_argument("--size", type=_count, help="side in pixels that the networks see, instead of the preset's")
-    parser.add_argument("--batch", type=_count, help="pictures of each domain in a step, instead of the preset's")
-    parser.add_argument("--learning-rate", type=_positive, help="instead of the preset's")
-    parser.add_argument("--seed", type=int, help="instead of the preset's")
-    parser.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, folder or Hub repo")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--bf16", action="store_true", help="bfloat16 forward passes: faster where hardware has them")
-    parser.add_argument("--threads", type=_count, help="CPU threads; one to a core that nothing else uses is fastest")
-    return parser.parse_args(arguments)
+    what = parser.add_argument_group("what to train")
+    what.add_argument("--preset", help=f"one of {', '.join(PRESETS)} (gender; with --init: the one it was made with)")
+    what.add_argument("--data", type=Path, help="folder with trainA, trainB, testA and testB; see train/prepare.py")
+    what.add_argument("--output", type=Path, help="folder of the run; resumed where it holds one")
+    what.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, folder or Hub repo")
+    what.add_argument("--name", help="of the translation, instead of the preset's")
+    what.add_argument("--directions", metavar="A_TO_B,B_TO_A", help="such as older,younger")
+    what.add_argument("--licence", help="of the data, in words; the model card says it")
+    how = parser.add_argument_group("how")
+    how.add_argument("--minutes", type=_positive, help="budget in minutes, over all sessions of the run")
+    how.add_argument("--pictures", "--images", type=_count, help="budget in pictures of each domain")
+    how.add_argument("--epochs", type=_positive, help="budget in passes over the larger domain")
+    how.add_argument("--snapshot-minutes", type=_positive, default=5.0, help="between checkpoints and sheets (5)")
+    how.add_argument("--patience", type=_count, help="end after so many snapshots without a better validation score")
+    how.add_argument("--size", type=_count, help="side in pixels that the networks see, instead of the preset's")
+    how.add_argument("--batch", type=_count, help="pictures of each domain in a step, over all processes")
+    how.add_argument("--learning-rate", type=_positive, help="instead of the preset's")
+    how.add_argument("--seed", type=int, help="instead of the preset's")
+    how.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="any field of train/config.py, as JSON"
+    )
+    how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    how.add_argument(
+        "--bf16", action=argparse.BooleanOptionalAction, help="bfloat16 forward passes (on CUDA GPUs that have them)"
+    )
+    how.add_argument("--compile", action="store_true", help="torch.compile: a slow start, then faster steps on a GPU")
+    how.add_argument("--threads", type=_count, help="CPU threads; one to a core that nothing else uses is fastest")
+    how.add_argument("--dry-run", action="store_true", help="check data, memory, disk and the Hub, and end")
+    hub = parser.add_argument_group("the Hugging Face Hub")
+    hub.add_argument("--push-to-hub", metavar="USER/NAME", help="push the translation there when the run ends")
+    hub.add_argument("--private", action="store_true", help="where the repository is made by this push")
+    hub.add_argument("--revision", help="branch to push to (main)")
+    hub.add_argument("--create-pr", action="store_true", help="propose the commit as a pull request")
+    hub.add_argument("--push-only", type=Path, metavar="RUN", help="finish the push of a run that has ended")
+    options = parser.parse_args(arguments)
+    if options.push_only is None:
+        for name in ("data", "output"):
+            if getattr(options, name) is None:
+                parser.error(f"--{name} is missing")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,51 +90,152 @@ def main(arguments: list[str] | None = None) -> int:
         print("Saving, then stopping; once more to stop at once.", file=sys.stderr, flush=True)
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    team: Team | None = None
     try:
-        if options.minutes is None and options.pictures is None:
-            raise CycleganError("give a budget: --minutes or --pictures")
+        if options.push_only is not None:
+            if options.push_to_hub:
+                _push(options, options.push_only)
+            else:
+                print(f"Pushed: {push_only(options.push_only)}", flush=True)
+            return 0
         if options.threads:
             torch.set_num_threads(options.threads)
-        overrides = {
-            name: getattr(options, name)
-            for name in ("size", "batch", "learning_rate", "seed")
-            if getattr(options, name) is not None
-        }
-        if options.bf16:
-            overrides["bf16"] = True
-        config = replace(preset(options.preset), **overrides)
+        team = Team.join(options.device)
+        init = team.leader_first(lambda: Translation.from_pretrained(options.init)) if options.init else None
+        config = _config(options, init, team)
+        budget = _budget(options, config)
+        if options.push_to_hub and team.leads:
+            request = _request(options)
+            access = check_access(request.repo, private=request.private, create_pr=request.create_pr)
+            print(access, flush=True)
+        if options.dry_run:
+            dry_run(config, options.data, options.output, team=team, init=init)
+            return 0
+        if options.push_to_hub and team.leads:
+            remember(options.output, request)
         train(
             config,
             options.data,
             options.output,
-            minutes=options.minutes,
-            pictures=options.pictures,
-            snapshot_minutes=options.snapshot_minutes,
+            budget=budget,
+            team=team,
             crop=read_crop(options.data, config.size),
-            init=Translation.from_pretrained(options.init) if options.init else None,
-            device=_device(options.device),
+            init=init,
+            snapshot_minutes=options.snapshot_minutes,
+            patience=options.patience,
             stop_asked=lambda: bool(asked),
         )
+        if asked:
+            print("Stopped; the same command resumes.", flush=True)
+            return 130
+        if team.leads:
+            print(f"Done: {options.output / 'translation'}", flush=True)
+            if options.push_to_hub:
+                _push(options, options.output)
     except CycleganError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except torch.OutOfMemoryError:
+        print(
+            "error: the device's memory is too small for this batch; choose a smaller --batch, or cut it into parts "
+            "with --set accumulate=2; the last checkpoint is kept", file=sys.stderr,
+        )  # fmt: skip
         return 1
     except KeyboardInterrupt:
         print("Stopped at once; the last checkpoint is kept.", file=sys.stderr)
         return 130
     finally:
+        if team is not None:
+            team.leave()
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if asked:
-        print("Stopped; the same command resumes.", flush=True)
-        return 130
-    print(f"Done: {options.output / 'translation'}", flush=True)
     return 0
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise CycleganError("this torch sees no CUDA GPU; leave out --device cuda or install a CUDA build of torch")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+def _config(options: argparse.Namespace, init: Translation | None, team: Team) -> TrainConfig:
+    """The preset with what the command line, and the translation that it starts from, say otherwise."""
+    config = preset(options.preset or _preset_of(init))
+    changes: dict[str, Any] = {}
+    if init is not None:
+        described = init.config
+        changes = {
+            "generator": described.generator,
+            "generator_arguments": described.generator_arguments,
+            "output": described.output,
+            "gain": described.gain,
+        }
+        if described.crop is not None:
+            changes["size"] = described.crop.size
+            changes["stages"] = ()
+        if not options.preset:
+            changes["translation"] = described.name
+            changes["directions"] = tuple(described.directions[direction] for direction in Direction)
+    if options.name:
+        changes["translation"] = options.name
+    if options.directions:
+        changes["directions"] = tuple(name.strip() for name in options.directions.split(","))
+    if options.licence:
+        changes["data_licence"] = options.licence
+    for name in ("size", "batch", "learning_rate", "seed"):
+        if getattr(options, name) is not None:
+            changes[name] = getattr(options, name)
+            if name in ("size", "batch"):
+                changes["stages"] = ()
+    if options.bf16 is None:
+        changes["bf16"] = team.device.type == "cuda" and torch.cuda.is_bf16_supported()
+    else:
+        changes["bf16"] = options.bf16
+    if options.compile:
+        changes["compile"] = True
+    for setting in options.set:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise CycleganError(f"--set takes FIELD=VALUE, such as --set cycle=5, not {setting!r}")
+        try:
+            changes[name] = json.loads(value)
+        except json.JSONDecodeError:
+            changes[name] = value  # a word needs no quotes
+    return config.with_fields(changes)
+
+
+def _preset_of(init: Translation | None) -> str:
+    """The preset of an embedded translation's own name; `cyclegan` for one of another name."""
+    if init is None:
+        return "gender"
+    return init.config.name if init.config.name in PRESETS else "cyclegan"
+
+
+def _budget(options: argparse.Namespace, config: TrainConfig) -> Budget:
+    pictures = options.pictures
+    if options.epochs is not None:
+        from train.data import source
+
+        counts = []
+        for split in ("trainA", "trainB"):
+            place = source(options.data, split)
+            if not isinstance(place, Path):
+                raise CycleganError("--epochs needs folders that can be counted; give --pictures for a stream")
+            counts.append(len(list(place.iterdir())) if place.is_dir() else 0)
+        by_epochs = max(1, round(options.epochs * max(counts)))
+        pictures = by_epochs if pictures is None else min(pictures, by_epochs)
+    if options.minutes is None and pictures is None and not options.dry_run:
+        raise CycleganError("give a budget: --minutes, --pictures or --epochs")
+    return Budget(minutes=options.minutes, pictures=pictures)
+
+
+def _request(options: argparse.Namespace) -> Request:
+    return Request(
+        options.push_to_hub, private=options.private, revision=options.revision, create_pr=options.create_pr
+    )
+
+
+def _push(options: argparse.Namespace, run: Path) -> None:
+    request = _request(options)
+    url = push(
+        best_or_last(run), request.repo, private=request.private, revision=request.revision,
+        create_pr=request.create_pr, run=run,
+    )  # fmt: skip
+    print(f"Pushed: {url}", flush=True)
 
 
 def _positive(text: str) -> float:
@@ -117,4 +255,5 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     sys.exit(main())

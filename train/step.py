@@ -1,5 +1,6 @@
 """One step of the generators and one of the discriminators, as in the CycleGAN paper."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,20 +8,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_core import losses
-from cyclegan_core.image_pool import ImagePool
+from cyclegan_core.networks.layers import MinibatchStd
 from train.classifier import disturb
 from train.config import TrainConfig
+from train.diff_augment import diff_augment
+from train.distributed import Team
+from train.schedule import weight_at
 
 
 @dataclass
 class Networks:
-    """What is trained: two generators and two discriminators; and the frozen classifier that guides, if any."""
+    """What is trained: two generators and two discriminators; and the frozen networks that guide them, if any.
+
+    guide: a classifier of the two domains. encoder: float (B, 3, S, S) to features (B, D), for feature constancy.
+    """
 
     a_to_b: nn.Module
     b_to_a: nn.Module
     judge_a: nn.Module  # PatchGAN: real pictures of domain A against translated ones
     judge_b: nn.Module
     guide: nn.Module | None = None
+    encoder: nn.Module | None = None
 
     def generators(self) -> dict[str, nn.Module]:
         return {"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}
@@ -30,40 +38,95 @@ class Networks:
 
 
 def generator_step(
-    nets: Networks, real_a: Tensor, real_b: Tensor, config: TrainConfig, step: int, progress: float
+    nets: Networks, real_a: Tensor, real_b: Tensor, config: TrainConfig, *, step: int, progress: float, team: Team
 ) -> tuple[Tensor, dict[str, Tensor], Tensor, Tensor]:
     """Loss of both generators on float (B, 3, S, S) pictures, its parts for the log, and the fakes of A and of B.
 
     progress: share of the run's budget that is spent, in [0, 1].
     """
-    fake_b, fake_a = nets.a_to_b(real_a).float(), nets.b_to_a(real_b).float()  # losses are summed in full precision
-    judged = nets.judge_b(fake_b).float(), nets.judge_a(fake_a).float()
-    parts = {"adversarial": losses.generator_loss(judged[0]) + losses.generator_loss(judged[1])}
+    adversarial = losses.ADVERSARIAL[config.adversarial]
+    wants_identity = config.identity > 0 and step % config.identity_every == 0
+    if wants_identity:
+        fake_b, same_b = _generate(nets.a_to_b, real_a, real_b)
+        fake_a, same_a = _generate(nets.b_to_a, real_b, real_a)
+    else:
+        (fake_b,), (fake_a,) = _generate(nets.a_to_b, real_a), _generate(nets.b_to_a, real_b)
+    scores_b, scores_a = (
+        _scores(judge, diff_augment(fake, config.diff_augment, rank=team.rank, world=team.world))
+        for judge, fake in ((nets.judge_b, fake_b), (nets.judge_a, fake_a))
+    )
+    parts = {"adversarial": adversarial.generator(scores_b) + adversarial.generator(scores_a)}
     loss = parts["adversarial"]
     if step % config.cycle_every == 0:
-        parts["cycle"] = losses.cycle_consistency_loss(nets.b_to_a(fake_b), real_a)
-        parts["cycle"] = parts["cycle"] + losses.cycle_consistency_loss(nets.a_to_b(fake_a), real_b)
-        loss = loss + config.cycle * config.cycle_every * parts["cycle"]
-    if config.identity and step % config.identity_every == 0:
-        parts["identity"] = losses.identity_loss(nets.a_to_b(real_b), real_b)
-        parts["identity"] = parts["identity"] + losses.identity_loss(nets.b_to_a(real_a), real_a)
-        loss = loss + config.identity * config.identity_every * parts["identity"]
-    if config.variation:
-        parts["variation"] = losses.total_variation(fake_b - real_a) + losses.total_variation(fake_a - real_b)
-        loss = loss + config.variation * parts["variation"]
-    if config.chroma_variation:
-        parts["chroma"] = losses.chroma_variation(fake_b - real_a) + losses.chroma_variation(fake_a - real_b)
-        loss = loss + config.chroma_variation * parts["chroma"]
-    if config.excess:
-        parts["excess"] = losses.excess(fake_b - real_a) + losses.excess(fake_a - real_b)
-        loss = loss + config.excess * parts["excess"]
+        (back_a,), (back_b,) = _generate(nets.b_to_a, fake_b), _generate(nets.a_to_b, fake_a)
+        parts["cycle"] = losses.cycle_consistency_loss(back_a, real_a, config.cycle_loss)
+        parts["cycle"] = parts["cycle"] + losses.cycle_consistency_loss(back_b, real_b, config.cycle_loss)
+        loss = loss + weight_at(config.cycle, config.cycle_end, progress) * config.cycle_every * parts["cycle"]
+    if wants_identity:
+        parts["identity"] = losses.identity_loss(same_b, real_b, config.identity_loss)
+        parts["identity"] = parts["identity"] + losses.identity_loss(same_a, real_a, config.identity_loss)
+        weight = weight_at(config.identity, config.identity_end, progress)
+        loss = loss + weight * config.identity_every * parts["identity"]
+    changes = fake_b - real_a, fake_a - real_b
+    for name, weight, penalty in (
+        ("variation", config.variation, losses.total_variation),
+        ("chroma", config.chroma_variation, losses.chroma_variation),
+        ("excess", config.excess, losses.excess),
+    ):
+        if weight:
+            parts[name] = penalty(changes[0]) + penalty(changes[1])
+            loss = loss + weight * parts[name]
+    if nets.encoder is not None:
+        parts["constancy"] = losses.constancy_loss(nets.encoder, fake_b, real_a)
+        parts["constancy"] = parts["constancy"] + losses.constancy_loss(nets.encoder, fake_a, real_b)
+        loss = loss + config.constancy * parts["constancy"]
     if nets.guide is not None:
-        weight = config.attribute + (config.attribute_end - config.attribute) * progress
-        votes_b, votes_a = (nets.guide(disturb(resized(fake, config.guide_size))) for fake in (fake_b, fake_a))
+        votes_b, votes_a = (
+            nets.guide(disturb(resized(fake, config.guide_size), rank=team.rank, world=team.world))
+            for fake in (fake_b, fake_a)
+        )
         parts["attribute"] = losses.attribute_loss(votes_b, True, config.certainty)
         parts["attribute"] = parts["attribute"] + losses.attribute_loss(votes_a, False, config.certainty)
-        loss = loss + weight * parts["attribute"]
+        loss = loss + weight_at(config.attribute, config.attribute_end, progress) * parts["attribute"]
     return loss, {name: part.detach() for name, part in parts.items()}, fake_a.detach(), fake_b.detach()
+
+
+def discriminator_step(
+    judge: nn.Module,
+    real: Tensor,
+    fake: Tensor,
+    other_real: Tensor,
+    config: TrainConfig,
+    *,
+    step: int,
+    team: Team,
+) -> tuple[Tensor, Tensor]:
+    """Loss of one discriminator, and the share of its scores that are on the right side, in [0, 1].
+
+    real: of its domain. fake: out of the history. other_real: real pictures of the other domain, which count as fakes
+    where `config.cross_domain` says so. All are float (B, 3, S, S) without a gradient.
+    """
+    if config.cross_domain:
+        fake = torch.cat([fake, other_real])
+    shown = [
+        diff_augment(pictures, config.diff_augment, rank=team.rank, world=team.world) for pictures in (real, fake)
+    ]
+    if _mixes(judge):
+        scores_real, scores_fake = _scores(judge, shown[0]), _scores(judge, shown[1])
+    else:  # one pass is faster
+        both = [scores.split([len(real), len(fake)]) for scores in _scores(judge, torch.cat(shown))]
+        scores_real, scores_fake = [pair[0] for pair in both], [pair[1] for pair in both]
+    loss = losses.ADVERSARIAL[config.adversarial].discriminator(scores_real, scores_fake)
+    with torch.autocast(real.device.type, enabled=False):  # slopes of slopes want full precision
+        if config.gradient_penalty:
+            loss = loss + config.gradient_penalty * losses.gradient_penalty(judge, real, fake[: len(real)])
+        if config.r1 and step % config.r1_every == 0:
+            loss = loss + 0.5 * config.r1 * config.r1_every * losses.r1_penalty(judge, real)
+    middle = 0.5 if config.adversarial == "least_squares" else 0.0
+    with torch.no_grad():
+        right = [(scores > middle).float().mean() for scores in scores_real]
+        right += [(scores < middle).float().mean() for scores in scores_fake]
+    return loss, torch.stack(right).mean()
 
 
 def resized(pictures: Tensor, size: int) -> Tensor:
@@ -73,12 +136,19 @@ def resized(pictures: Tensor, size: int) -> Tensor:
     return F.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
-def discriminator_step(
-    judge: nn.Module, real: Tensor, fake: Tensor, other_real: Tensor, pool: ImagePool, config: TrainConfig
-) -> Tensor:
-    """Loss of one discriminator; the fakes go through the history first."""
-    fake = pool.query(fake)
-    if config.cross_domain:
-        fake = torch.cat([fake, other_real])
-    scores = judge(torch.cat([real, fake])).float()  # one pass: faster, and no norm mixes them
-    return losses.discriminator_loss(scores[: len(real)], scores[len(real) :])
+def _generate(generator: nn.Module, *pictures: Tensor) -> Sequence[Tensor]:
+    """What a generator makes of each batch, in one pass where no norm mixes them; losses want full precision."""
+    if len(pictures) > 1 and _mixes(generator):
+        return [generator(batch).float() for batch in pictures]
+    return generator(torch.cat(pictures)).float().split([len(batch) for batch in pictures])
+
+
+def _scores(judge: nn.Module, pictures: Tensor) -> list[Tensor]:
+    """One map of scores for each scale, in full precision."""
+    scores = judge(pictures)
+    return [scores.float()] if isinstance(scores, Tensor) else [scale.float() for scale in scores]
+
+
+def _mixes(network: nn.Module) -> bool:
+    """Whether what a network makes of a picture depends on the others of the batch."""
+    return any(isinstance(m, (nn.BatchNorm2d, MinibatchStd)) for m in network.modules())

@@ -1,0 +1,81 @@
+"""The config of a run: what it refuses, how it goes through JSON, and what its schedules say."""
+
+import json
+
+import pytest
+import torch
+
+from cyclegan_core.errors import CycleganError
+from train.building import build_networks
+from train.config import Stage, TrainConfig
+from train.presets import PRESETS, preset
+from train.schedule import Budget, rate_factor, stage_at, weight_at
+
+PLAIN = TrainConfig("plain", ("there", "back"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_build_and_go_through_json(name: str) -> None:
+    config = preset(name)
+    assert TrainConfig(**json.loads(json.dumps(config.to_dict()))) == config
+    nets = build_networks(config, torch.device("cpu"), None)
+    x = torch.zeros(1, 3, config.size, config.size)
+    assert nets.judge_b(nets.a_to_b(x)).shape[:2] == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"batch": 0}, "batch must be a whole number of at least 1, not 0"),
+        ({"batch": 2.5}, "batch must be a whole number"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number"),
+        ({"cycle": -1}, "cycle must be a number of at least 0, not -1"),
+        ({"hold": 2}, "hold must be a number from 0 to 1, not 2"),
+        ({"flip": "yes"}, "flip must be true or false, not 'yes'"),
+        ({"cycle_loss": "l3"}, "cycle_loss must be one of l1, l2, not 'l3'"),
+        ({"adversarial": "magic"}, "adversarial must be one of least_squares, vanilla, hinge, wasserstein"),
+        ({"diff_augment": "magic"}, "diff_augment knows no 'magic'"),
+        ({"directions": ["same", "same"]}, "directions must be two different names"),
+        ({"stages": [[64, 4]]}, "stages must be a list of"),
+        ({"stages": [[32, 4, 0.5], [64, 4, 0.4]]}, "must add up to 1, not 0.9"),
+        ({"stages": [[64, 4, 0.5], [32, 4, 0.5]]}, "the last stage must be at the run's size of 64"),
+        ({"accumulate": 3}, "every batch must be a multiple of accumulate, which is 3"),
+        ({"generator_arguments": [1]}, "generator_arguments must be an object"),
+        ({"nosuch": 1}, "there is no field 'nosuch' to set; there are accumulate, adversarial"),
+    ],
+)
+def test_senseless_values_are_refused_by_name(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(CycleganError, match=says.replace("(", r"\(")):
+        PLAIN.with_fields(changes)
+
+
+def test_a_size_that_the_generator_cannot_take_is_refused() -> None:
+    config = PLAIN.with_fields({"size": 50, "generator_arguments": {"channels": 4, "blocks": 1}})
+    with pytest.raises(CycleganError, match="multiples of 4, from 8 on; not 50"):
+        build_networks(config, torch.device("cpu"), None)
+
+
+def test_the_learning_rate_holds_and_then_falls_to_zero() -> None:
+    config = PLAIN.with_fields({"hold": 0.25})
+    assert [rate_factor(config, p) for p in (0, 0.25, 0.625, 1)] == [1, 1, 0.5, 0]
+    assert rate_factor(PLAIN.with_fields({"hold": 1.0}), 1.0) == 1
+
+
+def test_weights_go_on_a_straight_line() -> None:
+    assert [weight_at(10, 2, p) for p in (0, 0.5, 1)] == [10, 6, 2]
+    assert weight_at(10, None, 0.9) == 10
+
+
+def test_stages_follow_one_another_by_their_shares() -> None:
+    config = PLAIN.with_fields({"stages": [[16, 8, 0.5], [32, 4, 0.25], [64, 2, 0.25]]})
+    sizes = [stage_at(config, p).size for p in (0, 0.49, 0.5, 0.74, 0.75, 1.0)]
+    assert sizes == [16, 16, 32, 32, 64, 64]
+    assert stage_at(PLAIN, 0.3) == Stage(64, 8, 1.0)
+
+
+def test_a_budget_ends_by_what_comes_first() -> None:
+    both = Budget(minutes=10, pictures=100)
+    assert both.progress(50, 60) == 0.5
+    assert both.progress(10, 540) == 0.9
+    assert both.progress(500, 0) == 1
+    assert Budget().progress(10**9, 10**9) == 0

@@ -1,0 +1,122 @@
+"""The presets: one complete recipe for each translation."""
+
+from cyclegan_core.errors import CycleganError
+from train.config import TrainConfig
+
+UTKFACE_LICENCE = "UTKFace: non-commercial research"
+
+PRESETS: dict[str, TrainConfig] = {
+    # Small enough for two cores: no layer works at full resolution, and only the change is painted.
+    "gender": TrainConfig(
+        translation="gender",
+        directions=("to_female", "to_male"),
+        size=64,
+        generator="MobileResnetGenerator",
+        generator_arguments={
+            "channels": 48,
+            "blocks": 6,
+            "downsamplings": 1,
+            "patch": 2,
+            "norm": "channel",
+            "upsampling": "resize",
+            "residual": True,
+        },
+        discriminator_arguments={"channels": 24, "layers": 3},
+        output="change",
+        gain=1.2,
+        data_licence=UTKFACE_LICENCE,
+        learning_rate=3e-4,
+        cycle=3.0,
+        cycle_every=2,
+        identity=1.0,
+        identity_every=4,
+        variation=0.3,
+        chroma_variation=2.0,
+        excess=8.0,
+        attribute=0.4,
+        attribute_end=0.2,
+        certainty=0.8,
+        cross_domain=True,
+    ),
+    # As gender, with more pixels for wrinkles.
+    "age": TrainConfig(
+        translation="age",
+        directions=("older", "younger"),
+        size=96,
+        generator="MobileResnetGenerator",
+        generator_arguments={
+            "channels": 48,
+            "blocks": 6,
+            "downsamplings": 1,
+            "patch": 2,
+            "norm": "channel",
+            "upsampling": "resize",
+            "residual": True,
+        },
+        discriminator_arguments={"channels": 24, "layers": 3},
+        output="change",
+        gain=1.7,
+        data_licence=UTKFACE_LICENCE,
+        batch=2,
+        learning_rate=2e-4,
+        ema_half_life=3_000,
+        cycle=3.0,
+        cycle_every=2,
+        identity=1.0,
+        identity_every=4,
+        variation=0.1,
+        chroma_variation=2.0,
+        excess=8.0,
+        attribute=0.6,
+        attribute_end=0.2,
+        certainty=0.8,
+        cross_domain=True,
+    ),
+    # A painter. Its generators see the layout of a face at a quarter of the size and paint the rest: as their identity
+    # loss is then that of restoring a drawing from its layout, they learn to draw from every picture of their domain.
+    "anime": TrainConfig(
+        translation="anime",
+        directions=("to_anime", "to_photo"),
+        size=128,
+        generator="MobileResnetGenerator",
+        generator_arguments={
+            "channels": 64,
+            "blocks": 6,
+            "downsamplings": 1,
+            "coarse": 4,
+            "norm": "channel",
+            "upsampling": "resize",
+            "residual": True,
+        },
+        discriminator_arguments={"channels": 32, "layers": 3},
+        data_licence="selfie2anime and CelebA: non-commercial research",
+        batch=2,  # a painter needs many steps more than it needs many pictures
+        ema_half_life=3_000,
+        cycle=3.0,
+        cycle_every=2,
+        identity=5.0,
+        identity_every=2,
+        attribute=0.2,
+        attribute_end=0.1,
+        guide_radius=3.0,
+        guide_pictures=15_000,
+        cross_domain=True,
+        shift=0.03,
+    ),
+    # The paper's own recipe at 128 pixels, for two folders of anything and a GPU.
+    "cyclegan": TrainConfig(
+        translation="custom",
+        directions=("a_to_b", "b_to_a"),
+        size=128,
+        generator_arguments={"channels": 64, "blocks": 6, "upsampling": "resize"},
+        discriminator_arguments={"channels": 64, "layers": 3},
+        batch=4,
+    ),
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """Raises CycleganError for a name that is none."""
+    if name not in PRESETS:
+        raise CycleganError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]

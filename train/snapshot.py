@@ -1,0 +1,130 @@
+"""What a run leaves from time to time: a checkpoint, the translation so far, a sample sheet, scores and notes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_core import images
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.translation import Translation
+from cyclegan_core.translation_config import Crop, Direction
+from train.batches import Batches
+from train.building import describe
+from train.checkpoint import save_checkpoint
+from train.config import TrainConfig
+from train.logs import RunLog
+from train.samples import save_snapshot_sheet, show_translated
+from train.state import TrainingState
+from train.watch import Watch
+
+TRANSLATION_FOLDER, BEST_FOLDER = "translation", "best"
+SHOWN = 8  # pictures of each domain on the sample sheet
+SHEET_SIDE = 128  # pixels of each on it
+
+
+class Scores(Protocol):
+    """Something that scores the averaged generators on pictures that no training sees; lower `score` is better."""
+
+    def score(self, generators: Mapping[str, nn.Module]) -> dict[str, float]: ...
+
+
+@dataclass
+class Snapshots:
+    """Takes the snapshots of one run.
+
+    shown: uint8 (N, 3, S, S) for `a_to_b` and `b_to_a`, the same at every snapshot. patience: snapshots without a
+    better score after which the run should end; None: it does not.
+    """
+
+    config: TrainConfig
+    output: Path
+    crop: Crop | None
+    shown: dict[str, Tensor]
+    log: RunLog
+    validator: Scores | None = None
+    patience: int | None = None
+    watch: Watch = field(default_factory=Watch)
+
+    def take(self, state: TrainingState, batches: Batches, progress: float) -> Translation:
+        """Called by all processes; the leading one writes. Raises CycleganError where weights are not finite numbers.
+
+        What was there before stays until the new is whole.
+        """
+        if not all(bool(torch.isfinite(p).all()) for p in state.generators.parameters()):
+            raise CycleganError(
+                "the weights are no longer finite numbers; the last checkpoint is kept: start again from it with a "
+                "lower --learning-rate in another --output (--init RUN/translation)"
+            )
+        translation = self._translation(state, batches)
+        if state.team.leads:
+            self._score(state, translation)
+        state.best = state.team.told(state.best)
+        checkpoint = state.to_checkpoint(batches)
+        if state.team.leads:
+            save_checkpoint(self.output, checkpoint)
+            translation.save(self.output / TRANSLATION_FOLDER)
+            self._show(state, progress)
+        state.team.wait()
+        return translation
+
+    def no_longer_improves(self, state: TrainingState) -> bool:
+        return self.patience is not None and state.best.get("since", 0) >= self.patience
+
+    def _translation(self, state: TrainingState, batches: Batches) -> Translation:
+        device = state.team.device
+        summary = {
+            "pictures": state.pictures,
+            "minutes": round(state.seconds / 60, 1),
+            "device": torch.cuda.get_device_name(device)
+            if device.type == "cuda"
+            else f"{torch.get_num_threads()} CPU core(s)",
+            "processes": state.team.world,
+            **{f"train_{side}": count for side, count in batches.counts().items()},
+            "config": self.config.to_dict(),
+        }
+        return Translation(
+            replace(describe(self.config, self.crop), training=summary),
+            {Direction(name): generator for name, generator in state.ema.items()},
+        )
+
+    def _score(self, state: TrainingState, translation: Translation) -> None:
+        """Scores the averaged generators, and keeps them in `best` where nothing before scored better."""
+        if self.validator is None or state.steps == 0:
+            return
+        scores = self.validator.score(dict(state.ema.items()))
+        counts: dict[str, Any] = {"pictures": state.pictures, "minutes": round(state.seconds / 60, 2)}
+        self.log.report(counts, {f"validation/{name}": round(value, 4) for name, value in scores.items()})
+        if scores["score"] < state.best.get("score", float("inf")):
+            state.best = {"score": scores["score"], "pictures": state.pictures, "since": 0}
+            translation.config.training["validation"] = scores
+            translation.save(self.output / BEST_FOLDER)
+        else:
+            state.best = {**state.best, "since": state.best.get("since", 0) + 1}
+
+    def _show(self, state: TrainingState, progress: float) -> None:
+        """The sample sheet, and what can be read off it."""
+        config = self.config
+        look: dict[str, Any] = {"size": config.size, "output": config.output, "gain": config.gain}
+        whole = self.crop is None
+        path = self.output / f"samples_{state.pictures:08d}.png"
+        generators = dict(state.ema.items())
+        save_snapshot_sheet(path, generators, self.shown, side=SHEET_SIDE, whole=whole, **look)
+        self.log.show("samples", images.load(path), state.pictures)
+        names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
+        for direction, generator in generators.items():
+            after = torch.from_numpy(show_translated(generator, self.shown[direction], whole=whole, **look))
+            notes = self.watch.pictures(
+                self.shown[direction], after.permute(0, 3, 1, 2), names[direction], progress
+            )
+            for note in notes:
+                self.log.say(f"note: {note}")
+
+
+def best_or_last(output: Path) -> Path:
+    """The folder of the translation that a run is to be known by: the best by validation, else the last."""
+    best = output / BEST_FOLDER
+    return best if best.is_dir() else output / TRANSLATION_FOLDER
