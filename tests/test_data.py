@@ -21,6 +21,7 @@ from train.data import Shuffled, load_pictures, open_domain, picture_files, stor
 from train.domain import Domain
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[1]
 
 
 def write(folder: Path, count: int, side: int = 16) -> Path:
@@ -129,11 +130,11 @@ def test_decoded_once_by_several_processes_and_again_only_when_a_file_has_change
 
 def test_a_killed_decoding_leaves_no_cache_and_the_next_one_ends_well(tmp_path: Path) -> None:
     write(tmp_path / "trainA", 200, side=128)
-    code = "import sys; from pathlib import Path; from train import cache, data\n"
+    code = "import sys; from pathlib import Path; from train import cache\n"
     code += "cache.FEW = 10**9\n"  # one process, which dies with all that it does
-    code += "cache.cached_pictures(data.picture_files(Path(sys.argv[1])), 128)"
+    code += "cache.cached_pictures(sorted(Path(sys.argv[1]).iterdir()), 128)"
     arguments = [sys.executable, "-c", code, str(tmp_path / "trainA")]
-    process = subprocess.Popen(arguments, cwd=Path(__file__).parents[1], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(arguments, cwd=ROOT, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".cache/*.partial")) and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -143,6 +144,21 @@ def test_a_killed_decoding_leaves_no_cache_and_the_next_one_ends_well(tmp_path: 
     made = cache.cached_pictures(picture_files(tmp_path / "trainA"), 128)
     assert [int(p[0, 0, 0]) for p in made.pictures] == list(range(200))
     assert not list(tmp_path.glob(".cache/*.partial"))
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_several_processes_open_a_set_at_once(tmp_path: Path, locks: bool) -> None:
+    write(tmp_path / "trainA", 40)
+    code = "import sys; from pathlib import Path; from train import cache\n"
+    code += "" if locks else "sys.modules['fcntl'] = None\n"
+    code += "made = cache.cached_pictures(sorted(Path(sys.argv[1]).iterdir()), 16)\n"
+    code += "print([int(p[0, 0, 0]) for p in made.pictures])"
+    arguments = [sys.executable, "-c", code, str(tmp_path / "trainA")]
+    processes = [subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        assert json.loads(process.communicate(timeout=120)[0]) == list(range(40))
+    kept = sorted(path.suffix for path in (tmp_path / ".cache").iterdir())
+    assert kept == [".json", ".lock", ".u8"]
 
 
 def test_a_full_disk_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,7 +244,7 @@ def test_shards_on_the_web(data: Path, faults: str) -> None:
         manners.asked.clear()
         again.load_state_dict(state)
         assert numbers(again.take(20)) == rest
-        assert manners.asked[0][1] == f"bytes={state['byte']}-", "not from the beginning"
+        assert f"bytes={state['byte']}-" in [wanted for _, wanted in manners.asked], "not from the beginning"
         again.close()
 
 

@@ -16,7 +16,6 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Crop, Direction
-from train import run
 from train.augment import augment
 from train.classifier import mislead, share_of_b, train_classifier
 from train.config import TrainConfig
@@ -200,31 +199,6 @@ def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path) ->
     said, _ = again.communicate(timeout=60)
     assert again.returncode == 0, said
     assert f"Resumed after {trained:,} pictures" in said
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ([], "give a budget"),
-        (["--minutes", "1", "--preset", "nosuch"], "there is no preset 'nosuch'"),
-        (["--minutes", "1", "--init", "nosuch"], "there is no translation 'nosuch'"),
-        (["--minutes", "1"], "holds no pictures"),
-    ],
-)
-def test_a_wrong_command_is_one_sentence(
-    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run.main(["--data", str(tmp_path / "none"), "--output", str(tmp_path / "out"), *arguments]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert says in error
-    assert error.count("\n") == 1
-
-
-@pytest.mark.parametrize("arguments", [["--minutes", "0"], ["--minutes", "soon"], ["--pictures", "-1"]])
-def test_a_senseless_budget_is_refused(arguments: list[str], tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        run.main(["--data", str(tmp_path), "--output", str(tmp_path), *arguments])
 
 
 def test_shuffles_show_every_picture_once_in_a_pass() -> None:

@@ -42,6 +42,8 @@ def build_networks(config: TrainConfig, device: torch.device, init: Translation 
             )
     if init is not None:
         for direction, generator in generators.items():
+            if direction not in init.generators:
+                continue  # a translation of one way is the start of that way only
             try:
                 generator.load_state_dict(init.generators[direction].state_dict())
             except RuntimeError as error:

@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -64,12 +65,12 @@ def cached_pictures(files: Sequence[Path], side: int) -> Cached:
     path = cache_folder(folder.parent) / f"{stem}_{_key(files, side)}.u8"
     listing = path.with_suffix(".json")
     try:
-        with _locked(path.parent / f"{stem}.lock"):  # of several processes one decodes, the others wait for it
+        with _locked(path.parent / f"{stem}.lock") as alone:  # of several processes one decodes, the others wait
             if not _is_whole(path, listing):
-                _decode(files, side, path, listing)
-                for stale in path.parent.glob(f"{stem}_*"):
-                    if stale not in (path, listing):
+                if alone:  # stale ones, and what was left by a kill
+                    for stale in path.parent.glob(f"{stem}_*"):
                         stale.unlink(missing_ok=True)
+                _decode(files, side, path, listing)
         described = json.loads(listing.read_text())
         shape = (len(described["names"]), 3, side, side)
         pictures = np.memmap(path, np.uint8, "r", shape=shape)
@@ -124,22 +125,22 @@ def _is_whole(path: Path, listing: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keeps other processes out; where the system has no such locks, the last one to finish wins."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
+def _locked(path: Path) -> Iterator[bool]:
+    """Keeps other processes out; False where the system cannot, as some network disks: the last to finish wins."""
     with path.open("w") as lock:
-        with contextlib.suppress(OSError):  # some network disks have no locks
+        try:
+            import fcntl
+
             fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        except (ImportError, OSError):
+            yield False
+        else:
+            yield True
 
 
 def _decode(files: Sequence[Path], side: int, path: Path, listing: Path) -> None:
     row = 3 * side * side
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{secrets.token_hex(4)}.partial")
     try:
         with partial.open("wb") as file:
             if hasattr(os, "posix_fallocate"):  # a full disk is met now, and not as a bus error in the middle
@@ -163,12 +164,13 @@ def _decode(files: Sequence[Path], side: int, path: Path, listing: Path) -> None
             "skipped": [(files[index].name, reason) for index, reason in sorted(skipped.items())],
             "bytes": len(kept) * row,
         }
-        written = listing.with_suffix(".json.partial")
+        written = partial.with_suffix(".json")
         written.write_text(json.dumps(about))
         written.replace(listing)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+        partial.with_suffix(".json").unlink(missing_ok=True)
 
 
 def _decode_rows(files: Sequence[Path], side: int, partial: Path) -> Iterator[tuple[int, str]]:

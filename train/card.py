@@ -128,7 +128,7 @@ def write_card(
         verdict=words.get("verdict", "This card was written by the program that trained it; nobody has judged it yet."),
         address=repo or config.name,
         picture="selfie.jpg" if config.crop else "picture.jpg",
-        figures=_figures(metrics, words),
+        figures=_figures(metrics, run.get("validation"), words),
         sheet=_sheet(folder, metrics),
         **_made(config, run, words),
         recipe=_recipe(run.get("config")),
@@ -183,7 +183,15 @@ def _inherits(config: TranslationConfig) -> str:
     return f"{config.data_licence}. The weights inherit that{use}."
 
 
-def _figures(metrics: dict[str, Any] | None, words: dict[str, str]) -> str:
+def _figures(metrics: dict[str, Any] | None, scores: Any, words: dict[str, str]) -> str:
+    if not metrics and isinstance(scores, dict):
+        rows = [f"| {_cell(name)} | {value:.3f} |" for name, value in scores.items() if isinstance(value, float)]
+        return (
+            "It was not measured on a test split yet: `python train/evaluate.py` does it. While it was trained its "
+            "snapshots were scored on pictures that were held out of training, and this is the best one. The score is "
+            "about 1 for untouched pictures and 0 for real ones; it compares snapshots of one run, nothing else.\n\n"
+            "| score by held-out pictures | |\n| --- | --- |\n" + "\n".join(rows)
+        )
     if not metrics:
         return "It was not measured yet: `python train/evaluate.py` does it."
     parts = [describe_judges(metrics), table_of_figures(metrics), table_of_groups(metrics)]

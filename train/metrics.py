@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from cyclegan_core.errors import CycleganError
 from train.data import to_float
 
+INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"  # of torch-fidelity's releases
+
 
 def kernel_distance(x: Tensor, y: Tensor) -> float:
     """Kernel distance of two sets of features (N, D) and (M, D): 0 for equal distributions, below 0 by chance.
@@ -78,7 +80,7 @@ def inception_features(weights: Path | None = None) -> nn.Module:
 
     weights: torch-fidelity's file; downloaded where it is None. Raises CycleganError that says how to get them.
     """
-    get = "pip install torch-fidelity, which downloads them, or give its file by --inception-weights"
+    get = f"connect to the network, or fetch its file {INCEPTION_FILE} and give it by --inception-weights"
     waited = socket.getdefaulttimeout()
     try:
         _prepare_torchvision()
@@ -87,9 +89,11 @@ def inception_features(weights: Path | None = None) -> nn.Module:
         socket.setdefaulttimeout(20)  # the download has no time limit of its own
         network = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights) if weights else None)
     except ImportError as error:
-        raise CycleganError(f"Inception features need torchmetrics and torch-fidelity: {get}") from error
+        raise CycleganError(
+            "Inception features need torchmetrics and torch-fidelity: pip install torchmetrics torch-fidelity"
+        ) from error
     except Exception as error:  # no network, a full disk, another file
-        raise CycleganError(f"the Inception weights cannot be had ({type(error).__name__}): {get}") from error
+        raise CycleganError(f"the Inception weights of torch-fidelity cannot be had ({type(error).__name__}): {get}") from error
     finally:
         socket.setdefaulttimeout(waited)
     return network.eval().requires_grad_(False)

@@ -55,7 +55,7 @@ def plot(run: Path) -> Path:
         raise CycleganError("drawing needs matplotlib: pip install -r requirements-train.txt") from error
     series = read_log(run)
     # What is measured on pictures that training does not see comes first: it decides.
-    names = sorted(series, key=lambda name: (not name.startswith(("score", "kid", "cycle_", "variety")), name))
+    names = sorted(series, key=lambda name: (not name.startswith("validation/"), name))
     rows = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 2.6 * rows), layout="constrained")
     FigureCanvasAgg(figure)

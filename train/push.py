@@ -27,6 +27,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, Translation
 from train.card import METRICS_FILE, PLOT_FILE, SHEET_FILE, ensure_card, find_metrics
 from train.hub_calls import NO_TOKEN, bounded, patiently
+from train.snapshot import best_or_last
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi
@@ -43,14 +44,13 @@ HARMLESS = frozenset({".gitattributes", ".gitignore", "LICENSE", "LICENSE.txt", 
 class Request:
     """Where to push. revision: a branch, which is made where it is not there; `main` where it is None.
 
-    create_pr: propose the commit as a pull request. folder: the translation's, relative to the run's.
+    create_pr: propose the commit as a pull request.
     """
 
     repo: str
     private: bool = False
     revision: str | None = None
     create_pr: bool = False
-    folder: str = "translation"
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repo, re.ASCII):
@@ -77,8 +77,7 @@ def push(
     files are not sent, so that pushing again is harmless. Raises CycleganError in one sentence that ends with how to
     finish later; what was trained stays where it is.
     """
-    name = os.path.relpath(folder, run) if run else "translation"
-    request = Request(repo_id, private, revision, create_pr, name)
+    request = Request(repo_id, private, revision, create_pr)
     if run:
         remember(run, request)
     later = f"finish later with: python train/run.py --push-only {run}" if run else "push it again later"
@@ -94,7 +93,7 @@ def push(
 
 
 def push_only(run: Path) -> str:
-    """Finishes the push that `run` remembers, with what the run has trained so far; see `push`."""
+    """Finishes the push that `run` remembers, with the best that the run has trained so far; see `push`."""
     try:
         said = json.loads((run / REQUEST_FILE).read_text(encoding="utf-8"))
         known = {k: v for k, v in said.items() if k in Request.__dataclass_fields__}
@@ -107,8 +106,11 @@ def push_only(run: Path) -> str:
         raise CycleganError(
             f"{run / REQUEST_FILE} cannot be read: delete it and name the repository with --push-to-hub user/name"
         ) from error
+    folder = best_or_last(run)
+    if not folder.is_dir():
+        raise CycleganError(f"{run} has trained nothing yet that could be pushed: let it come to its first snapshot")
     return push(
-        run / request.folder,
+        folder,
         request.repo,
         private=request.private,
         revision=request.revision,
@@ -210,6 +212,8 @@ def _account(api: "HfApi") -> dict[str, Any]:
         if error.response.status_code == 401:
             raise
         return {}
+    if not isinstance(account, dict):
+        return {}
     access = (account.get("auth") or {}).get("accessToken") or {}
     if access.get("role") == "read":
         raise CycleganError(
@@ -229,6 +233,8 @@ def _exists(api: "HfApi", request: Request) -> bool:
         if error.response.status_code == 404:
             return False
         raise
+    except (KeyError, TypeError, ValueError):  # a server that tells less; making it finds out whether it is there
+        return False
     if request.private and info.private is False:
         raise CycleganError(
             f"{repo} is on the Hub already and everybody can see it: make it private in its settings there, or leave "

@@ -169,7 +169,9 @@ def _config(options: argparse.Namespace, init: Translation | None, team: Team) -
             changes["stages"] = ()
         if not options.preset:
             changes["translation"] = described.name
-            changes["directions"] = tuple(described.directions[direction] for direction in Direction)
+            changes["directions"] = tuple(
+                described.directions.get(direction, direction.value) for direction in Direction
+            )
     if options.name:
         changes["translation"] = options.name
     if options.directions:

@@ -39,6 +39,7 @@ MOST_HELD_OUT = 256
 FEWEST = 20
 MOST_BAD = 1000  # pictures in a row that cannot be read, or names that are remembered
 DECODERS = 16
+ENDED = "the reading has been ended"
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Stream(Domain):
                 return self._next[1].result(timeout=0.5)
             except FutureTimeoutError:
                 if self._closed.is_set() or not threading.main_thread().is_alive():
-                    raise CycleganError("the reading has been ended") from None
+                    raise CycleganError(ENDED) from None
 
     def _in_background(self, place: Place) -> "Future[Block]":
         future: Future[Block] = Future()
@@ -140,9 +141,11 @@ class Stream(Domain):
         mine = order[self._rank :: self._world]
         pictures: list[Member] = []
         size, shard, byte = 0, place.shard, place.byte
-        while shard < len(mine) and not self._closed.is_set():
+        while shard < len(mine):
             start = max(byte, self._held_out_end) if mine[shard] == 0 else byte
             for member in members(self._shards[mine[shard]], start):
+                if self._closed.is_set():
+                    raise CycleganError(ENDED)
                 if member.data is None:
                     self._skip(member.name, member.reason)
                 elif len(pictures) >= BLOCK_PICTURES or size >= BLOCK_BYTES:

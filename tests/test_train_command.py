@@ -1,0 +1,158 @@
+"""`train/run.py` as a practitioner types it: what it refuses, what it takes from where, dry runs, and the push."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cyclegan_core import FaceTranslator
+from cyclegan_core.translation import Translation
+from cyclegan_core.translation_config import Direction
+from tests.push_hub import Fault, PushHub, give_token, serving_pushes
+from train import features, hub_calls, run
+
+SMALL = [
+    "--preset", "cyclegan", "--size", "16", "--batch", "2", "--threads", "1", "--device", "cpu",
+    "--set", "validation=0", "--set", 'generator_arguments={"channels": 4, "blocks": 1}',
+    "--set", 'discriminator_arguments={"channels": 4, "layers": 1}',
+]  # fmt: skip
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PushHub]:
+    monkeypatch.setattr(hub_calls, "WAITS", (0.05, 0.05, 0.05))
+    with serving_pushes(tmp_path / "cache", monkeypatch) as served:
+        yield served
+
+
+def go(crops: Path, output: Path, *more: str) -> int:
+    return run.main(["--data", str(crops), "--output", str(output), *SMALL, *more])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "give a budget: --minutes, --pictures or --epochs"),
+        (["--minutes", "1", "--preset", "nosuch"], "there is no preset 'nosuch'"),
+        (["--minutes", "1", "--init", "nosuch"], "there is no translation 'nosuch'"),
+        (["--minutes", "1"], "holds no pictures"),
+        (["--minutes", "1", "--set", "cycle"], "--set takes FIELD=VALUE"),
+        (["--minutes", "1", "--set", "magic=1"], "there is no field 'magic' to set"),
+        (["--minutes", "1", "--set", "cycle=much"], "cycle must be a number"),
+        (["--minutes", "1", "--directions", "older"], "directions must be two different names"),
+        (["--minutes", "1", "--push-to-hub", "nobody"], "is not a name of a Hub repository"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(
+    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(["--data", str(tmp_path / "none"), "--output", str(tmp_path / "out"), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--minutes", "0"], ["--minutes", "soon"], ["--pictures", "-1"], ["--epochs", "0"]]
+)
+def test_a_senseless_budget_is_refused(arguments: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["--data", str(tmp_path), "--output", str(tmp_path), *arguments])
+
+
+def test_a_run_needs_data_and_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["--minutes", "1"])
+    assert "--data is missing" in capsys.readouterr().err
+
+
+def test_epochs_count_the_larger_domain(crops: Path, tmp_path: Path) -> None:
+    assert go(crops, tmp_path / "run", "--epochs", "0.5") == 0
+    assert Translation.load(tmp_path / "run" / "translation").config.training["pictures"] == 6
+
+
+def test_a_dry_run_tells_and_leaves_nothing(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stages = '--set=stages=[[8, 4, 0.5], [16, 2, 0.5]]'
+    assert go(crops, tmp_path / "run", "--dry-run", stages) == 0
+    said = capsys.readouterr().out
+    assert "stage of 8 pixels, batches of 4: 12 and 12 training pictures" in said
+    assert "stage of 16 pixels, batches of 2" in said
+    assert "MB for checkpoints" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_fine_tuning_takes_network_and_names_from_where_it_starts(
+    tiny_translation: Path, crops: Path, tmp_path: Path
+) -> None:
+    begun = Translation.load(tiny_translation)
+    arguments = ["--data", str(crops), "--output", str(tmp_path / "run"), "--init", str(tiny_translation)]
+    arguments += ["--pictures", "2", "--batch", "2", "--device", "cpu", "--threads", "1", "--set", "validation=0"]
+    assert run.main([*arguments, "--set", 'discriminator_arguments={"channels": 4, "layers": 1}']) == 0
+    tuned = Translation.load(tmp_path / "run" / "translation").config
+    assert tuned.generator_arguments == begun.config.generator_arguments
+    assert (tuned.name, tuned.directions) == (begun.config.name, begun.config.directions)
+    assert (tuned.output, tuned.gain) == (begun.config.output, begun.config.gain)
+    assert tuned.crop is not None
+    assert begun.config.crop is not None
+    assert tuned.crop.size == begun.config.crop.size
+
+
+def test_log_and_board_of_a_run(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.loop.REPORT_SECONDS", 0)
+    assert go(crops, tmp_path / "run", "--pictures", "6") == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["pictures"] for line in lines] == [2, 4, 6]
+    assert {"adversarial", "cycle", "identity", "judge_a", "judge_b", "right_a", "rate", "minutes"} <= lines[0].keys()
+    assert any(name.startswith("events.out") for name in os.listdir(tmp_path / "run" / "tensorboard"))
+
+
+def test_snapshots_are_scored_and_the_best_is_kept(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "PICTURES", 256)
+    more = ["--set", "validation=0.1", "--pictures", "8"]
+    assert go(crops, tmp_path / "run", *more) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    scores = [line["validation/score"] for line in lines if "validation/score" in line]
+    assert len(scores) == 1
+    kept = Translation.load(tmp_path / "run" / "best").config.training
+    assert kept["validation"]["score"] == pytest.approx(scores[0], abs=1e-4)
+
+
+def test_a_run_is_pushed_and_read_back(
+    hub: PushHub, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert go(crops, tmp_path / "run", "--pictures", "4", "--push-to-hub", "alice/mine", "--private") == 0
+    said = capsys.readouterr().out
+    assert "alice will make it" in said
+    assert f"Pushed: {hub.address}/alice/mine/commit/" in said
+    assert hub.commits("alice/mine") == 1
+    translator = FaceTranslator.from_pretrained("alice/mine", revision="main")
+    trained = Translation.load(tmp_path / "run" / "translation")
+    assert translator.directions == tuple(trained.config.directions[direction] for direction in Direction)
+
+
+def test_a_lost_network_costs_nothing_that_was_trained(
+    hub: PushHub, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.faults = [Fault("POST .*/commit/", status=503, times=100)]
+    assert go(crops, tmp_path / "run", "--pictures", "4", "--push-to-hub", "alice/mine") == 1
+    error = capsys.readouterr().err.splitlines()[-1]  # after the client's progress bars
+    assert error.startswith("error: ")
+    assert f"finish later with: python train/run.py --push-only {tmp_path / 'run'}" in error
+    assert Translation.load(tmp_path / "run" / "translation").config.training["pictures"] == 4
+    hub.faults = []
+    assert run.main(["--push-only", str(tmp_path / "run")]) == 0
+    assert hub.commits("alice/mine") == 1
+
+
+def test_no_token_is_said_before_the_training(
+    hub: PushHub, crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give_token(monkeypatch, tmp_path / "nothing", None)
+    assert go(crops, tmp_path / "run", "--pictures", "4", "--push-to-hub", "alice/mine") == 1
+    assert capsys.readouterr().err.startswith("error: ")
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
