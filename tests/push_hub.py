@@ -247,8 +247,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._send(200, {"commitUrl": url, "commitOid": oid, "pullRequestUrl": proposal})
 
     def _discussions(self, repo: str, known: Repository) -> dict[str, Any]:
-        common = {"author": {"name": "alice"}, "createdAt": "2026-01-01T00:00:00.000Z", "status": "open"}
-        common |= {"isPullRequest": True, "repo": {"name": repo, "type": "model"}}
+        common: dict[str, Any] = {"author": {"name": "alice"}, "createdAt": "2026-01-01T00:00:00.000Z"}
+        common |= {"status": "open", "isPullRequest": True, "repo": {"name": repo, "type": "model"}}
         found = [{**common, "title": title, "num": i} for i, (title, _) in enumerate(known.proposals, 1)]
         return {"count": len(found), "start": 0, "discussions": found}
 

@@ -103,6 +103,16 @@ def test_figures_of_these_weights_are_in_the_card_and_those_of_others_are_not(ru
         card.write_card(folder, metrics={**metrics_of(folder), "weights": "0123"})
 
 
+def test_scores_of_the_run_stand_in_for_figures(run: Path) -> None:
+    translation = Translation.load(run / "translation")
+    translation.config.training["validation"] = {"score": 0.31234, "cycle": 3.5}
+    translation.save(run / "translation")
+    card.ensure_card(run / "translation")
+    text = (run / "translation" / "README.md").read_text()
+    assert "| score | 0.312 |\n| cycle | 3.500 |" in text
+    assert "not measured on a test split yet" in text
+
+
 def test_a_licence_that_is_known_is_in_the_front_matter(run: Path) -> None:
     from dataclasses import replace
 
@@ -134,12 +144,13 @@ def test_what_a_card_cannot_be_written_from_is_a_sentence(run: Path, capsys: pyt
 
 def test_a_plot_shows_every_number_of_the_log(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    lines = [{"pictures": n, "cycle": 1 / n, "score": 2 / n, "note": "words", "better": True} for n in (8, 16, 24)]
+    others = {"note": "words", "better": True}
+    lines = [{"pictures": n, "cycle": 1 / n, "validation/score": 2 / n, **others} for n in (8, 16, 24)]
     text = "\n".join(json.dumps(line) for line in lines) + '\n{"pictures": 32, "cyc'  # cut off by a kill
     (run / "log.jsonl").write_text(text)
     assert plot.read_log(run) == {
         "cycle": ([8, 16, 24], [1 / 8, 1 / 16, 1 / 24]),
-        "score": ([8, 16, 24], [2 / 8, 2 / 16, 2 / 24]),
+        "validation/score": ([8, 16, 24], [2 / 8, 2 / 16, 2 / 24]),
     }
     assert plot.main([str(run)]) == 0
     first = images.load(run / "metrics.png")

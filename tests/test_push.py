@@ -136,7 +136,7 @@ def test_what_goes_wrong_once_is_tried_again(hub: PushHub, run: Path, where: str
         (Fault("/commit/", 99, status=403), "the token may not write to alice/mine"),
         (Fault("/commit/", 99, status=413), "too large"),
         (Fault("whoami", 99, cut=True), "cannot be reached"),
-        (Fault("validate-yaml", 1, status=400), "front matter of README.md"),
+        (Fault("validate-yaml", 99, status=400), "front matter of README.md"),
     ],
 )
 def test_what_stays_wrong_is_a_sentence_that_says_how_to_finish(
@@ -222,6 +222,10 @@ def test_the_command_line(hub: PushHub, run: Path, capsys: pytest.CaptureFixture
 def test_a_run_that_remembers_no_push_says_so(run: Path) -> None:
     with pytest.raises(CycleganError, match="remembers no push"):
         push.push_only(run)
+    push.remember(run, push.Request("alice/mine"))
+    shutil.rmtree(run / "translation")
+    with pytest.raises(CycleganError, match="has trained nothing yet"):
+        push.push_only(run)
     (run / "push.json").write_text('{"repository": 1}')
     with pytest.raises(CycleganError, match="cannot be read"):
         push.push_only(run)
@@ -229,7 +233,11 @@ def test_a_run_that_remembers_no_push_says_so(run: Path) -> None:
 
 def test_a_run_that_was_killed_in_training_is_pushed_as_far_as_it_came(hub: PushHub, run: Path) -> None:
     push.remember(run, push.Request("alice/mine", private=True))
+    best = Translation.load(run / "translation")
+    best.config.training["pictures"] = 7
+    best.save(run / "best")
     assert "/commit/" in push.push_only(run)
+    assert hub.titles[0].startswith("tiny after 7 pictures")
     assert hub.repositories["alice/mine"].private
     assert json.loads((run / "push.json").read_text())["pushed"].startswith(hub.address)
 
@@ -271,6 +279,14 @@ def test_a_push_that_is_killed_half_way_is_finished_by_the_next(hub: PushHub, ru
     assert "/commit/" in push.push_only(run)
     assert hub.commits("alice/mine") == 1
     assert Translation.from_pretrained("alice/mine").config.name == "tiny"
+
+
+def test_a_server_that_knows_less_than_the_hub_does(hub: PushHub, run: Path) -> None:
+    """Ours may be asked for what only the real one has: who the token belongs to, what a repository holds."""
+    hub.faults = [Fault("whoami", 99, status=404), Fault("GET /api/models/alice/mine$", 99, status=404)]
+    assert "/commit/" in push_run(run)
+    assert push_run(run, create_pr=True)
+    assert hub.commits("alice/mine") == 1
 
 
 def test_what_is_broken_is_not_pushed(hub: PushHub, run: Path) -> None:

@@ -93,7 +93,8 @@ def inception_features(weights: Path | None = None) -> nn.Module:
             "Inception features need torchmetrics and torch-fidelity: pip install torchmetrics torch-fidelity"
         ) from error
     except Exception as error:  # no network, a full disk, another file
-        raise CycleganError(f"the Inception weights of torch-fidelity cannot be had ({type(error).__name__}): {get}") from error
+        kind = type(error).__name__
+        raise CycleganError(f"the Inception weights of torch-fidelity cannot be had ({kind}): {get}") from error
     finally:
         socket.setdefaulttimeout(waited)
     return network.eval().requires_grad_(False)

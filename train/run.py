@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +30,7 @@ from train.data import read_crop
 from train.distributed import Team
 from train.dry_run import dry_run
 from train.loop import train
+from train.plot import plot
 from train.presets import PRESETS, preset
 from train.push import Request, check_access, push, push_only, remember
 from train.schedule import Budget
@@ -129,6 +131,8 @@ def main(arguments: list[str] | None = None) -> int:
             print("Stopped; the same command resumes.", flush=True)
             return 130
         if team.leads:
+            if find_spec("matplotlib"):
+                plot(options.output)
             print(f"Done: {options.output / 'translation'}", flush=True)
             if options.push_to_hub:
                 _push(options, options.output)

@@ -1,7 +1,11 @@
 """What a run leaves from time to time: a checkpoint, the translation so far, a sample sheet, scores and notes."""
 
+import shlex
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,6 +87,8 @@ class Snapshots:
             if device.type == "cuda"
             else f"{torch.get_num_threads()} CPU core(s)",
             "processes": state.team.world,
+            "command": _command(),
+            "commit": _commit(),
             **{f"train_{side}": count for side, count in batches.counts().items()},
             "config": self.config.to_dict(),
         }
@@ -122,6 +128,21 @@ class Snapshots:
             )
             for note in notes:
                 self.log.say(f"note: {note}")
+
+
+def _command() -> str:
+    """The command line, with the names alone of folders whose whole path would tell about somebody's machine."""
+    return shlex.join(["python", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv)])
+
+
+@cache
+def _commit() -> str:
+    """The commit of the code that trains, or `unknown`."""
+    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
 
 
 def best_or_last(output: Path) -> Path:
