@@ -134,14 +134,15 @@ def train(
             for name, value in part.items():
                 totals[name] = totals.get(name, torch.zeros((), device=team.device)) + value
                 counted[name] = counted.get(name, 0) + 1
-        if team.world > 1 and state.steps % STEPS_BETWEEN_LOOKS:
+        if team.world > 1 and state.steps % STEPS_BETWEEN_LOOKS and budget.progress(state.pictures, state.seconds) < 1:
             continue
         looks = team.all((time.monotonic() - first_second, stop_asked()))
         state.seconds, stopping = looks[0][0], any(asked for _, asked in looks)
+        ending = stopping or budget.progress(state.pictures, state.seconds) >= 1
 
-        if state.seconds - last_report > REPORT_SECONDS:
+        if ending or state.seconds - last_report > REPORT_SECONDS:
             means = {name: round(float(team.mean(total)) / counted[name], 4) for name, total in totals.items()}
-            rate = (state.pictures - pictures_at_report) / (state.seconds - last_report)
+            rate = (state.pictures - pictures_at_report) / max(state.seconds - last_report, 1e-6)
             _report(state, budget, log, rate, means)
             if names := broken(means):
                 raise CycleganError(
