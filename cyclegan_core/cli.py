@@ -30,7 +30,8 @@ EXIT_CODES = (
     "says what and why), 2 when the command line is not understood, 130 when stopped by Ctrl-C."
 )
 TRANSLATE = (
-    "Translates every face in pictures, and in folders of pictures with their sub-folders, into the folder DIR. Names "
+    "Translates every face in pictures, and in folders of pictures with their sub-folders, into the folder DIR; all of "
+    "the picture, of any size, where the translation is one of whole pictures, such as horse2zebra. Names "
     "and sub-folders are kept; what cannot be written in its own format (HEIC, AVIF, GIF and the like) becomes a .png, "
     "and a second picture of the same name NAME-2. A picture without a face is written as it is, upright and without "
     "its metadata like all others, and a line says so. Files that an earlier run left in DIR are overwritten. An input "
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=lambda _: _no_command(parser))
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
-    about = "translate the faces in pictures and folders"
+    about = "translate the faces in pictures and folders, or whole pictures"
     translate = commands.add_parser("translate", help=about, description=TRANSLATE, epilog=EXIT_CODES)
     translate.set_defaults(command=_translate)
     add = translate.add_argument

@@ -21,9 +21,9 @@ from cyclegan_core.cli_studio import add_arguments, number, open_studio
 from cyclegan_core.errors import VideoError
 
 VIDEO = (
-    "Translates every face in a video. The sound, the time stamps and the length stay as they are; the result is "
-    "upright H.264, without the input's metadata, and says in its comment that it is altered. The file appears when "
-    "all is done, or not at all."
+    "Translates every face in a video, or all of each frame where the translation is one of whole pictures. The sound, "
+    "the time stamps and the length stay as they are; the result is upright H.264, without the input's metadata, and "
+    "says in its comment that it is altered. The file appears when all is done, or not at all."
 )
 WEBCAM = (
     "Translates the faces before a camera and writes what it sees into a video file, without a window and without "
@@ -95,10 +95,8 @@ def _video(options: argparse.Namespace) -> int:
         )
     damaged = f", {report.skipped} damaged ones left out" if report.skipped else ""
     sound = "with sound" if report.had_sound else "without sound"
-    print(
-        f"{report.frames} frames in {report.seconds:.1f} seconds of video {sound}, "
-        f"{report.frames_with_faces} with a face{damaged}"
-    )
+    what = _what(studio.whole(chain), report.frames_with_faces)
+    print(f"{report.frames} frames in {report.seconds:.1f} seconds of video {sound}, {what}{damaged}")
     return 0
 
 
@@ -140,8 +138,13 @@ def _webcam(options: argparse.Namespace) -> int:
                     break
                 item = next(frames, None)
     name = printable(options.output)
-    print(f"{count} frames in {at - began:.1f} seconds, {with_faces} with a face, written to {name}")
+    what = _what(studio.whole(chain), with_faces)
+    print(f"{count} frames in {at - began:.1f} seconds, {what}, written to {name}")
     return 0
+
+
+def _what(whole: bool, with_faces: int) -> str:
+    return "each translated as a whole" if whole else f"{with_faces} with a face"
 
 
 @contextmanager

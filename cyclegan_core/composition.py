@@ -1,7 +1,7 @@
 """Laying what generators made over a picture, at any strength and without running them again."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -12,19 +12,21 @@ from cyclegan_core.faces.blending import add_change, paste
 from cyclegan_core.faces.face import Face
 
 Output = Literal["change", "picture"]
+STRIP = 256  # rows that are laid at a time
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratedFace:
     """What one generator made of one face, or of a whole picture.
 
-    face, alignment: None where the whole picture was the crop. generated: float32 (s, s, 3), or (h, w, 3) of a whole
-    picture, in units of 1/255. output: `change` where it is to be added, `picture` where it is to be painted over.
+    face, alignment: None where the whole picture was the crop. generated: float32 (s, s, 3), or of a whole picture
+    float32 or float16 (h, w, 3), in units of 1/255. output: `change` where it is to be added, `picture` where it is to
+    be painted over.
     """
 
     face: Face | None
     alignment: Alignment | None
-    generated: NDArray[np.float32]
+    generated: NDArray[Any]
     output: Output
 
 
@@ -39,10 +41,17 @@ def lay(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> Non
 
 
 def _lay_whole(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
+    """Enlarged or reduced to the picture's size where it was made of the picture in another size."""
     height, width = picture.shape[:2]
-    whole = cv2.resize(item.generated, (width, height), interpolation=cv2.INTER_CUBIC)
-    mixed = picture + strength * (whole if item.output == "change" else whole - picture)
-    np.copyto(picture, np.rint(mixed).clip(0, 255).astype(np.uint8))
+    made = item.generated
+    if made.shape[:2] != (height, width):
+        reduced = made.shape[0] * made.shape[1] > height * width
+        interpolation = cv2.INTER_AREA if reduced else cv2.INTER_CUBIC
+        made = cv2.resize(made.astype(np.float32, copy=False), (width, height), interpolation=interpolation)
+    for top in range(0, height, STRIP):  # a large picture would be in memory several times as floats
+        strip, whole = picture[top : top + STRIP], made[top : top + STRIP].astype(np.float32, copy=False)
+        mixed = strip + np.float32(strength) * (whole if item.output == "change" else whole - strip)
+        np.copyto(strip, np.rint(mixed).clip(0, 255).astype(np.uint8))
 
 
 def close_up(

@@ -1,15 +1,15 @@
-"""`FaceTranslator`: a picture in, the same picture with its faces translated out."""
+"""`FaceTranslator`: a picture in, the same picture with its faces, or all of it, translated out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclegan_core import tiling
 from cyclegan_core.composition import GeneratedFace, close_up, lay
-from cyclegan_core.engines import Engine, engine_name, make_engine
+from cyclegan_core.engines import Engine, WholeEngine, engine_name, make_engine
 from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from cyclegan_core.faces.face import Face
@@ -17,7 +17,6 @@ from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Direction, TranslationConfig
 
 SHOWN_SIZE = 256  # side of the before and after crops that are shown to people
-LARGEST_SIDE = 1024  # longest side at which a whole-picture generator works
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +47,9 @@ class TranslatedPicture(np.ndarray[Any, np.dtype[np.uint8]]):
 
 
 class FaceTranslator:
-    """Translates all faces of a picture. May be shared by threads; loads and downloads nothing after construction.
+    """Translates all faces of a picture, or the whole of it where the translation's config has no crop.
+
+    May be shared by threads; loads and downloads nothing after construction.
 
     translation: see `Translation`. detector: found by `find_detector` where it is None.
     """
@@ -59,10 +60,13 @@ class FaceTranslator:
         self.detector = detector or find_detector()
         size = self.config.crop.size if self.config.crop else None
         self.engine_name = engine_name(size)
-        self._engines: dict[Direction, Engine] = {
-            direction: make_engine(generator, size) for direction, generator in translation.generators.items()
-        }
-        self._multiple = getattr(translation.generators[Direction.A_TO_B], "multiple", 4)
+        self._engines: dict[Direction, Engine] = {}
+        self._whole: dict[Direction, WholeEngine] = {}
+        for direction, generator in translation.generators.items():
+            if size is None:
+                self._whole[direction] = WholeEngine(generator)
+            else:
+                self._engines[direction] = make_engine(generator, size)
 
     @classmethod
     def from_pretrained(
@@ -93,6 +97,7 @@ class FaceTranslator:
     ) -> tuple[GeneratedFace, ...]:
         """Runs the generator once on all faces: those given, or those found in the picture.
 
+        A translation without a crop takes the whole picture instead, of any size and in its own size: see `tiling`.
         `blend` then applies any strength without running it again.
         """
         check_picture(picture)
@@ -125,19 +130,18 @@ class FaceTranslator:
         return blend(picture, [(item,) for item in generated], strength)
 
     def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> GeneratedFace:
-        """The whole picture as one crop, at the nearest size that the generator takes."""
-        height, width = picture.shape[:2]
-        shrink = min(1.0, LARGEST_SIDE / max(height, width))
-        size = [max(2, round(side * shrink / self._multiple)) * self._multiple for side in (width, height)]
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC)
-        return GeneratedFace(None, None, self._run(way, small[None])[0], self.config.output)
+        """The whole picture, of any size, in its own size."""
+        return GeneratedFace(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
 
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Uint8 (B, H, W, 3) crops to what the config's output says, float32 (B, H, W, 3) in units of 1/255."""
-        x = (crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)  # (B, 3, H, W)
-        y = self._engines[way](np.ascontiguousarray(x))
-        out = (y - x) * (127.5 * self.config.gain) if self.config.output == "change" else (y + 1) * 127.5
-        return np.ascontiguousarray(out.transpose(0, 2, 3, 1), dtype=np.float32)
+        """Uint8 (B, S, S, 3) crops to what the config's output says, float32 (B, S, S, 3) in units of 1/255."""
+        x = np.ascontiguousarray((crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))  # (B, 3, S, S)
+        return np.ascontiguousarray(self._paint(x, self._engines[way](x)).transpose(0, 2, 3, 1))
+
+    def _paint(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the config's output says, in units of 1/255, of what a generator was shown and what it made of it."""
+        painted = (y - x) * (127.5 * self.config.gain) if self.config.output == "change" else (y + 1) * 127.5
+        return painted.astype(np.float32, copy=False)
 
 
 def blend(

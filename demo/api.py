@@ -17,7 +17,7 @@ from cyclegan_core.errors import CycleganError, PictureError
 from demo.backstage import TAKING_TURNS, Backstage
 from demo.contact_sheet import COLUMNS, contact_sheet
 from demo.files import KEPT_SECONDS
-from demo.pictures import Photo, PhotoInput, told
+from demo.pictures import Photo, PhotoInput, generate, told
 
 if TYPE_CHECKING:
     from cyclegan_core.faces.face import Face
@@ -49,6 +49,8 @@ class Endpoints:
     ) -> tuple[str, dict[str, Any]]:
         """Translates the faces of a picture: shows them as another gender, at another age, as anime characters.
 
+        A direction that /info lists with "takes": "picture" translates all of the picture instead, and needs no face.
+
         Args:
             image: a picture file (JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF) of at most 64 MiB.
             direction: one that /info lists, such as to_female or gender:to_female, or up to four as in older+to_anime.
@@ -68,10 +70,8 @@ class Endpoints:
             whole = studio.whole(chain)
             found = [] if whole else studio.find_faces(photo.picture)
             chosen = _choose(faces or "all", found)
-            layers = (
-                studio.generate_whole(photo.picture, chain) if whole
-                else studio.generate(photo.picture, [found[i] for i in chosen], [chain] * len(chosen))
-            )
+            chains = [chain] if whole else [chain] * len(chosen)
+            layers = generate(studio, photo.picture, [found[i] for i in chosen], chains)
             result = studio.blend(photo.picture, layers, strength)
             altered = strength > 0 and any(layers)
             directions = "-".join(re.sub(r"\W+|_", "-", step.direction) for step in chain)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from demo.files import Files
+from demo.pictures import generate
 from demo.unzip import Archive, is_zip, plain_name
 
 if TYPE_CHECKING:  # PyTorch takes seconds to import, and the page is served before that
@@ -207,7 +208,7 @@ class Batch:
             return self._failed(source, words, NO_FACE, before)
         faces = [] if whole else found
         asked = [chain] * len(faces)
-        layers = studio.generate_whole(picture, chain) if whole else studio.generate(picture, faces, asked)
+        layers = generate(studio, picture, faces, [chain] if whole else asked)
         result = studio.blend(picture, layers, self._strength)
         name = self._own_name(path, chain)
         file = self._files.new(name)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from demo.face_strip import LEAVE, file_address
 from demo.photo_work import Work, alone, draw
+from demo.pictures import generate
 
 if TYPE_CHECKING:
     from cyclegan_core.studio import Studio  # brings PyTorch, which the page does not wait for
@@ -39,8 +40,10 @@ def compare(
     chains = {step: studio.chain(step) for _, step in choices}
     offered = [(words, step) for words, step in choices if studio.whole(chains[step]) != bool(work.faces)]
     if not work.faces:
-        made = [draw(studio, replace(work, layers=studio.generate_whole(picture, chains[s])), strength)[0]
-                for _, s in offered]
+        made = [
+            draw(studio, replace(work, layers=generate(studio, work.shown, (), [chains[s]])), strength)[0]
+            for _, s in offered
+        ]
         original = work.shown
     else:
         face = work.faces[index]

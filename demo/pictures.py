@@ -3,11 +3,11 @@
 import html
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import gradio as gr
@@ -18,6 +18,14 @@ from numpy.typing import NDArray
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 
+if TYPE_CHECKING:  # brings PyTorch, which the page does not wait for
+    from cyclegan_core.composition import GeneratedFace
+    from cyclegan_core.faces.face import Face
+    from cyclegan_core.studio import Chain, Studio
+
+# Larger ones are made smaller for a translation of whole pictures, and what it makes is enlarged again: with the
+# network of the CycleGAN paper, 4 megapixels keep a small server busy for a minute, in which others wait.
+WHOLE_PIXELS = 4_000_000
 SHOWN_SIDE = 1600  # longest side, in pixels, of the pictures on the page; the download has the photo's own size
 
 
@@ -71,7 +79,24 @@ def told() -> Iterator[None]:
         raise gr.Error(sentence, print_exception=False) from error
 
 
+def generate(
+    studio: "Studio", picture: NDArray[np.uint8], faces: "Sequence[Face]", chains: "Sequence[Chain]"
+) -> "tuple[tuple[GeneratedFace, ...], ...]":
+    """As `Studio.generate`; but chains of whole pictures, one of which may stand alone without a face, are shown a
+    picture of at most WHOLE_PIXELS.
+    """
+    asked = [chain for chain in chains if chain]
+    if not asked or not all(map(studio.whole, asked)):
+        return studio.generate(picture, faces, chains)
+    steps = tuple(dict.fromkeys(step for chain in asked for step in chain))
+    small = _reduced(picture, (WHOLE_PIXELS / (picture.shape[0] * picture.shape[1])) ** 0.5)
+    return (*((),) * len(faces), *studio.generate_whole(small, steps))
+
+
 def for_the_screen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture, no larger than a page shows it."""
-    scale = SHOWN_SIDE / max(picture.shape)
+    return _reduced(picture, SHOWN_SIDE / max(picture.shape))
+
+
+def _reduced(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture

@@ -18,7 +18,7 @@ from demo.backstage import Backstage
 from demo.comparison import compare, comparison_value
 from demo.face_strip import AS_ABOVE, LEAVE, Asked, read_strip, strip_value
 from demo.photo_work import PORTRAIT_SIDE, Work, alone, draw, portrait_of
-from demo.pictures import Photo, for_the_screen, told
+from demo.pictures import Photo, for_the_screen, generate, told
 
 if TYPE_CHECKING:
     from cyclegan_core.studio import Chain  # brings PyTorch, which the page does not wait for
@@ -46,7 +46,7 @@ class UploadActions:
                 return HINT, None, gr.skip(), gr.skip(), None
             work = self._look_at(photo)
             count = len(work.faces)
-            said = f"{_faces(count)} found." if count else NO_FACE
+            said = f"{_faces(count)} found." if count else self._no_face()
             if count > 1:
                 said += " Translate all alike, or choose for each."
             what = [("Full picture", WHOLE), *((f"Face {i + 1} alone", str(i)) for i in range(count))]
@@ -127,7 +127,9 @@ class UploadActions:
                 result = np.asarray(studio.blend(picture, work.layers, strength))
             elif what.isdecimal() and int(what) < len(work.faces):
                 index = int(what)
-                result = alone(picture, work.faces[index], work.layers[index], strength)
+                under = work.layers[len(work.faces) :]
+                below = np.asarray(studio.blend(picture, under, strength)) if under else picture
+                result = alone(below, work.faces[index], work.layers[index], strength)
                 chains, name = chains[index : index + 1], f"face-{index + 1}-"
             else:
                 raise PictureError("There is no such face to save. Choose another.")
@@ -135,6 +137,11 @@ class UploadActions:
             words = re.sub(r"[^a-z0-9]+", "-", name + directions.lower())[:LONGEST_NAME].strip("-")
             suffix = PNG if form == PNG else JPEG
             return self._write(result, f"{work.file.stem}-{words}{suffix}", made_by=_made_by(chains, strength))
+
+    def _no_face(self) -> str:
+        studio = self._backstage.studio()
+        words = [words for words, step in self._backstage.choices() if studio.whole(studio.chain(step))]
+        return f"No face found. What needs none: {', '.join(words)}." if words else NO_FACE
 
     def _look_at(self, photo: Photo) -> Work:
         faces = tuple(self._backstage.studio().find_faces(photo.picture))
@@ -159,16 +166,14 @@ class UploadActions:
         if not for_all:
             raise PictureError("Choose a translation first.")
         if not work.faces and not studio.whole(for_all):
-            return None, NO_FACE, None, gr.Row(visible=False), replace(work, chains=(), layers=()), gr.skip()
+            return None, self._no_face(), None, gr.Row(visible=False), replace(work, chains=(), layers=()), gr.skip()
         own = [for_all if choice == AS_ABOVE else self._chain(choice) for choice in asked.chosen]
         chains = tuple(own) if work.faces else (for_all,)
         is_new = chains != work.chains
         if is_new:
             picture = _reload(work) if picture is None else picture
             began = time.perf_counter()
-            layers = (
-                studio.generate(picture, work.faces, chains) if work.faces else studio.generate_whole(picture, for_all)
-            )
+            layers = generate(studio, picture, work.faces, chains)
             work = replace(work, chains=chains, layers=layers, seconds=time.perf_counter() - began)
         before_and_after, faces = self._drawn(work, strength, asked)
         altered = any(work.layers)
@@ -223,8 +228,12 @@ def _faces(count: int) -> str:
 
 def _done(work: Work) -> str:
     took = f"translated in {max(work.seconds, 0.1):.1f} s."
-    if not work.faces:
-        return f"The whole picture was {took}"
+    under = work.layers[len(work.faces) :]
+    if under and not any(work.layers[: len(work.faces)]):
+        height, width = under[0][-1].generated.shape[:2]
+        smaller = width < round(work.shown.shape[1] / work.scale)
+        size = f" It was made at {width} x {height} pixels, and is enlarged to the photo's size." if smaller else ""
+        return f"The whole picture was {took}{size}"
     count, total = sum(map(bool, work.chains or ())), len(work.faces)
     if count == 0:
         return "All faces are left as they are."

@@ -90,7 +90,7 @@ class VideoActions:
         except VideoCancelledError:
             yield said(job.given_up or "Cancelled. Nothing was kept."), gr.skip()
             return
-        yield said(*sentences(report)), gr.Video(value=str(target), visible=True)
+        yield said(*sentences(report, whole=studio.whole(chain))), gr.Video(value=str(target), visible=True)
 
     def idle(self) -> tuple[Any, Any]:
         return gr.Button(interactive=True), gr.Button(visible=False)
@@ -167,13 +167,14 @@ def check(source: Path) -> None:
             raise VideoError(f"{name} is {reader.seconds:.0f} s long, and {limit}: cut it into pieces.")
 
 
-def sentences(report: "VideoReport") -> list[str]:
-    """What became of the video, for people."""
-    if not report.frames_with_faces:
+def sentences(report: "VideoReport", *, whole: bool = False) -> list[str]:
+    """What became of the video, for people. whole: the translation was of whole pictures."""
+    if not whole and not report.frames_with_faces:
         return ["No face was found, so the video is as it was. Try one in which faces are larger."]
     share = report.frames_with_faces / report.frames
     found = "all frames" if share > 0.99 else f"{share:.0%} of the frames" if share >= 0.01 else "a few frames"
-    said_of_it = [f"Done: {report.seconds:.0f} s of video, with a face in {found}."]
+    what = "each frame translated as a whole" if whole else f"with a face in {found}"
+    said_of_it = [f"Done: {report.seconds:.0f} s of video, {what}."]
     if not report.had_sound:
         said_of_it.append("The video has no sound.")
     if report.skipped:

@@ -23,7 +23,7 @@ from demo.backstage import Backstage
 from demo.face_strip import AS_ABOVE, LEAVE
 from demo.files import Files
 from demo.pictures import SHOWN_SIDE, Photo
-from demo.upload_actions import FIRST, GONE, JPEG, NO_FACE, PNG, WHOLE, UploadActions
+from demo.upload_actions import FIRST, GONE, JPEG, PNG, WHOLE, UploadActions
 
 LEFT, RIGHT = (20.0, 30.0, 120.0, 130.0), (220.0, 30.0, 340.0, 150.0)
 FEMALE, MALE, STRIPES = "gender:to_female", "gender:to_male", "stripes:to_stripes"
@@ -248,10 +248,10 @@ def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(
 ) -> None:
     photo = wall(tmp_path)
     said, strip, *_, work = actions.find(photo)
-    assert said == NO_FACE
+    assert said == (none := "No face found. What needs none: To stripes, To plain.")
     assert strip is None
     shown, said, _, save, work, _ = actions.translate(photo, FEMALE, "", 1.0, strip, work)
-    assert (shown, said, save.visible) == (None, NO_FACE, False)
+    assert (shown, said, save.visible) == (None, none, False)
     (_, after), said, _, save, work, _ = actions.apply_again(STRIPES, "", 1.0, strip, work)
     assert said.startswith("The whole picture was translated in ")
     assert changed(photo.picture, images.load(after), (0, 0, 160, 120)) > 10
@@ -259,7 +259,7 @@ def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(
     html, _ = actions.compare(photo, 1.0, strip, work)
     assert re.findall("<span>(.*?)</span>", html) == ["Original", "To stripes", "To plain"]
     assert "<button" not in html
-    assert actions.apply_again(MALE, "", 1.0, strip, work)[1] == NO_FACE
+    assert actions.apply_again(MALE, "", 1.0, strip, work)[1] == none
 
 
 @pytest.mark.parametrize("wrong", [
