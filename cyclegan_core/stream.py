@@ -94,7 +94,10 @@ class FaceStream:
         check_strength(strength)
         if not math.isfinite(time):
             raise ValueError(f"time must be a number of seconds, not {time}")
-        tracks = self._tracker.update(frame, time, self._studio.detector, 1 if largest_only else self._most_faces)
+        tracks: list[Track] = []
+        if not self._studio.whole(chain):  # where no step needs a face, none is looked for
+            most = 1 if largest_only else self._most_faces
+            tracks = self._tracker.update(frame, time, self._studio.detector, most)
         if chain != self._made.chain:
             self._switch(chain, time)
         self._make(frame, tracks, time)

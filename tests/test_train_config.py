@@ -49,9 +49,16 @@ def test_senseless_values_are_refused_by_name(changes: dict[str, object], says: 
         PLAIN.with_fields(changes)
 
 
-def test_a_size_that_the_generator_cannot_take_is_refused() -> None:
-    config = PLAIN.with_fields({"size": 50, "generator_arguments": {"channels": 4, "blocks": 1}})
-    with pytest.raises(CycleganError, match="multiples of 4, from 8 on; not 50"):
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"size": 50}, r"ResnetGenerator takes multiples of 4 from \d+ pixels on, not 50"),
+        ({"size": 16, "discriminator_arguments": {"channels": 4, "layers": 4}}, "PatchDiscriminator takes sizes from"),
+    ],
+)
+def test_a_size_that_a_network_cannot_take_is_refused(changes: dict[str, object], says: str) -> None:
+    config = PLAIN.with_fields({"generator_arguments": {"channels": 4, "blocks": 1}, **changes})
+    with pytest.raises(CycleganError, match=says):
         build_networks(config, torch.device("cpu"), None)
 
 

@@ -19,6 +19,8 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
 from cyclegan_core.networks.layers import SelfAttention
 from cyclegan_core.shelf import Shelf
+from cyclegan_core.stream import FaceStream
+from cyclegan_core.studio import Studio
 from cyclegan_core.translation import Translation, build_generator
 from cyclegan_core.translation_config import Direction, TranslationConfig
 from cyclegan_core.video import VideoReport
@@ -180,6 +182,19 @@ def test_the_gallery_takes_pictures_without_faces(backstage: Backstage, tmp_path
         assert result.after is not None
         assert images.load(result.after).shape == (60, 90, 3)
         assert batch.finish() is not None
+
+
+def test_a_stream_of_whole_pictures_looks_for_no_face(seasons: Path) -> None:
+    class Absent:
+        name = "nobody asks it"
+
+        def detect(self, picture: np.ndarray) -> list[Face]:
+            raise AssertionError("a face was looked for")
+
+    studio = Studio({"seasons": FaceTranslator.from_pretrained(str(seasons), detector=Absent())}, Absent())
+    frame = landscape(60, 80)
+    result = FaceStream(studio).process(frame, studio.chain("to_winter"), time=0.0)
+    assert bluer(result, frame).mean() > 10
 
 
 def test_a_video_of_whole_pictures_is_not_said_to_lack_faces() -> None:

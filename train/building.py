@@ -34,12 +34,6 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
 def build_networks(config: TrainConfig, device: torch.device, init: Translation | None) -> Networks:
     """New networks on the device, the generators as those of `init` where it is given. Raises CycleganError."""
     generators = build_generators(describe(config, None))
-    multiple = getattr(generators[Direction.A_TO_B], "multiple", 1)
-    for stage in config.all_stages():
-        if stage.size % multiple or stage.size < 2 * multiple:
-            raise CycleganError(
-                f"this generator takes sizes that are multiples of {multiple}, from {2 * multiple} on; not {stage.size}"
-            )
     if init is not None:
         for direction, generator in generators.items():
             if direction not in init.generators:
@@ -51,6 +45,8 @@ def build_networks(config: TrainConfig, device: torch.device, init: Translation 
                     f"{init.source} has another generator than this preset; it cannot be the start"
                 ) from error
     judges = [build_discriminator(config.discriminator, config.discriminator_arguments) for _ in Direction]
+    for stage in config.all_stages():
+        _check_size(stage.size, [*generators.values(), *judges])
     placed = [
         net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for net in (*generators.values(), *judges)
@@ -59,6 +55,16 @@ def build_networks(config: TrainConfig, device: torch.device, init: Translation 
         for net in placed:
             net.compile()  # in place: names of weights stay as they are
     return Networks(*placed)
+
+
+def _check_size(size: int, networks: list[nn.Module]) -> None:
+    """Raises CycleganError for a side in pixels that one of the networks cannot take."""
+    for network in networks:
+        multiple, smallest = getattr(network, "multiple", 1), getattr(network, "smallest", 1)
+        if size % multiple or size < smallest:
+            what = f"multiples of {multiple}" if multiple > 1 else "sizes"
+            name = type(network).__name__
+            raise CycleganError(f"this {name} takes {what} from {smallest} pixels on, not {size}; choose another size")
 
 
 def load_or_train_guide(
