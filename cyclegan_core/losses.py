@@ -82,16 +82,20 @@ def _slopes(judge: nn.Module, pictures: Tensor) -> Tensor:
     return gradient.float().flatten(1).square().sum(1)
 
 
-def gradient_penalty(judge: nn.Module, real: Tensor, fake: Tensor, *, target: float = 1.0) -> Tensor:
+def gradient_penalty(
+    judge: nn.Module, real: Tensor, fake: Tensor, *, target: float = 1.0, rank: int = 0, world: int = 1
+) -> Tensor:
     """Mean of `(slope - target)²` at random points between real and fake pictures, both (B, C, H, W).
 
     The slope is that of the sum of a picture's scores; weigh the penalty by 10. As the losses take the mean of the
     scores, a judge of many patches pulls the less: give cycle consistency a smaller weight with it.
     Differentiable with regard to the judge's weights. A judge that mixes the pictures of a batch (batch norm) has no
-    slope of its own for each: use another norm.
+    slope of its own for each: use another norm. rank, world: of the process among those that share a batch; each draws
+    for all of its rows and takes its own.
     Source: Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation 3.
     """
-    share = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
+    own = slice(rank * len(real), (rank + 1) * len(real))
+    share = torch.rand(len(real) * world, *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)[own]
     between = torch.lerp(fake.detach(), real.detach(), share)
     # The root has no slope of its own at zero, where a judge that has learned nothing is.
     return ((_slopes(judge, between) + 1e-12).sqrt() - target).square().mean()

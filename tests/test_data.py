@@ -17,11 +17,22 @@ import torch
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from train import cache, data
-from train.data import Shuffled, load_pictures, open_domain, picture_files, stored_size, validation_pictures
+from train.data import (
+    Shuffled,
+    count_pictures,
+    load_pictures,
+    open_domain,
+    picture_files,
+    read_crop,
+    spread_pictures,
+    stored_size,
+    validation_pictures,
+)
 from train.domain import Domain
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
+TEMPLATE = [[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.3, 0.7], [0.7, 0.7]]
 
 
 def write(folder: Path, count: int, side: int = 16) -> Path:
@@ -191,8 +202,92 @@ def test_pictures_of_any_shape_keep_their_shape(tmp_path: Path) -> None:
     assert open_domain(tmp_path, "trainA", 16, seed=0, device=CPU).take(1).min() >= 199
     assert load_pictures(tmp_path / "trainA", 16).min() >= 199
     assert stored_size(tmp_path, 16) == 16
-    (tmp_path / data.CROPS_FILE).write_text(json.dumps({"template": [], "margin": 0.0, "size": 40}))
+    (tmp_path / data.CROPS_FILE).write_text(json.dumps({"template": TEMPLATE, "margin": 0.0, "size": 40}))
     assert stored_size(tmp_path, 16) == 32
+
+
+def test_a_few_pictures_of_a_folder_are_decoded_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write(tmp_path / "testA", 40)
+    loads, load = [], images.load
+
+    def counted(path: Path) -> np.ndarray:
+        loads.append(path.name)
+        return load(path)
+
+    monkeypatch.setattr(data.images, "load", counted)
+    shown = spread_pictures(place, 8, 5)
+    assert shown.shape == (5, 3, 8, 8)
+    assert shown.dtype == torch.uint8
+    assert numbers(shown) == [0, 9, 19, 29, 39]
+    assert len(loads) == 5
+    assert numbers(spread_pictures(place, 8, 99)) == list(range(40))
+    for broken in (0, 1, 19, 39):  # the next one stands in, after the last one the first that is free
+        (place / f"{broken:04d}.png").write_bytes(b"no picture")
+    loads.clear()
+    assert numbers(spread_pictures(place, 8, 5)) == [2, 3, 9, 20, 29]
+    assert len(loads) == 9
+    assert len(spread_pictures(place, 8, 40)) == 36
+
+
+def test_no_pictures_to_show_are_an_empty_tensor(tmp_path: Path) -> None:
+    (tmp_path / "testA").mkdir()
+    (tmp_path / "testA" / "notes.txt").write_text("no picture")
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "testA", tmp_path / "nowhere", tmp_path / "file"):
+        assert spread_pictures(place, 8, 4).shape == (0, 3, 8, 8)
+        assert count_pictures(place) == 0
+    (tmp_path / "testA" / "0.png").write_bytes(b"no picture")
+    assert spread_pictures(tmp_path / "testA", 8, 4).shape == (0, 3, 8, 8)
+
+
+def test_counting_looks_at_pictures_alone(folder: Path) -> None:
+    (folder / "trainA" / "notes.txt").write_text("no picture")
+    (folder / "trainA" / "inner").mkdir()
+    (folder / "trainA" / "._0000.png").write_bytes(b"what macOS leaves beside each file")
+    (folder / "trainA" / "CAPITAL.JPG").write_bytes(b"")
+    assert count_pictures(folder / "trainA") == len(picture_files(folder / "trainA")) == 41
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("{}", "it has no template"),
+        ("[]", "it is not a JSON object"),
+        ("{", "Expecting"),
+        ("[" * 100_000, "recursion"),
+        (b"\xff\xfe", "utf-8"),
+        ({"template": TEMPLATE[:4]}, "its template is not five"),
+        ({"template": [[0.3, 0.3, 0.1], *TEMPLATE[1:]]}, "its template is not five"),
+        ({"template": [["0.3", 0.3], *TEMPLATE[1:]]}, "its template is not five"),
+        ({"template": [[float("nan"), 0.3], *TEMPLATE[1:]]}, "its template is not five"),
+        ({"template": 5}, "its template is not five"),
+        ({"template": [TEMPLATE[0]] * 5}, "its template has both eyes at one place"),
+        ({"size": None}, "its size is not a whole number from 1 to 1024"),
+        ({"size": "128"}, "its size is not"),
+        ({"size": True}, "its size is not"),
+        ({"size": 10**9}, "its size is not"),
+        ({"margin": "none"}, "its margin is not a number from 0 to 2"),
+        ({"margin": -1}, "its margin is not"),
+    ],
+)
+def test_crops_that_are_described_wrongly_are_a_sentence(
+    folder: Path, wrong: str | bytes | dict[str, object], says: str
+) -> None:
+    described = {"template": TEMPLATE, "margin": 0.0, "size": 128}
+    (folder / data.CROPS_FILE).write_text(json.dumps(described))
+    assert stored_size(folder, 50) == 100
+    crop = read_crop(folder, 50)
+    assert crop is not None
+    assert (crop.size, crop.template[1], crop.margin) == (50, (0.7, 0.3), 0.0)
+    text = json.dumps({**described, **wrong}) if isinstance(wrong, dict) else wrong
+    (folder / data.CROPS_FILE).write_bytes(text.encode() if isinstance(text, str) else text)
+    for read in (read_crop, stored_size):
+        with pytest.raises(CycleganError) as refused:
+            read(folder, 50)
+        assert str(refused.value).startswith("set/crops.json cannot be read (")
+        assert says in str(refused.value)
+        assert str(refused.value).endswith("); prepare the crops again")
+        assert "\n" not in str(refused.value)
 
 
 def test_sources_may_name_another_folder(folder: Path, tmp_path: Path) -> None:
@@ -203,6 +298,13 @@ def test_sources_may_name_another_folder(folder: Path, tmp_path: Path) -> None:
         (folder / "sources.json").write_text(wrong)
         with pytest.raises(CycleganError, match=r"set/sources.json cannot be read .*; correct it"):
             domain(folder, "trainB")
+
+
+def test_a_file_instead_of_a_data_folder_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert read_crop(tmp_path / "file", 16) is None
+    with pytest.raises(CycleganError, match="trainA holds no pictures; prepare"):
+        domain(tmp_path / "file")
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])

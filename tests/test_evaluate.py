@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -83,7 +84,7 @@ def test_from_weights_to_a_card(
     mine = tmp_path / "run" / "translation"
     translation.save(mine)
     out = tmp_path / "run" / "evaluation"
-    common = ["--translation", str(mine), "--data", str(crops), "--features", "own"]
+    common = ["--translation", str(tmp_path / "run"), "--data", str(crops), "--features", "own"]
     assert evaluate.main([*common, "--judge-pictures", "64", "--output", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "Training the judge on 64 pictures" in printed
@@ -97,6 +98,10 @@ def test_from_weights_to_a_card(
     assert json.loads((out / "metrics.json").read_text()) == metrics  # and nothing is by chance
     sheet = images.load(out / "sheet.png")
     assert sheet.shape == (4 * 256, 8 * 256, 3)
+    shutil.copytree(crops, tmp_path / "others")  # the judge that is kept there knows nothing of these
+    others = ["--data", str(tmp_path / "others"), "--output", str(out)]
+    assert evaluate.main([*common, *others]) == 1
+    assert f"holds a judge of {crops.name}; name another --output" in capsys.readouterr().err
 
     arguments = [str(mine), "--metrics", str(out / "metrics.json"), "--sheet", str(out / "sheet.png")]
     for word in card.WORDS:
@@ -189,9 +194,17 @@ def test_views_of_faces_are_recognised_better_than_by_chance(crops: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--translation", "nosuch", "--data", "x"], "there is no translation 'nosuch'"),
-        (["--translation", "TINY", "--data", "EMPTY"], "holds no pictures"),
-        (["--translation", "TINY", "--data", "CROPS", "--features", "own", "--ages", "EMPTY"], "holds no pictures"),
+        (["--translation", "nosuch"], "there is no translation 'nosuch'"),
+        (["--data", "CROPS/nowhere"], "there is no folder"),
+        (["--data", "CROPS/crops.json"], "there is no folder"),
+        (["--data", "EMPTY"], "has no pictures in testA and testB to measure on; prepare it with a share"),
+        (["--data", "HALF"], "has no pictures in testB to measure on; prepare it with a share for testing"),
+        (["--data", "LONELY"], "testA holds one picture that can be read; measuring needs two"),
+        (["--judge", "EMPTY"], "in testA and testB to measure on"),
+        (["--ages", "EMPTY"], "in testA and testB to measure on"),
+        (["--keeps", "EMPTY"], "train/prepare.py ... --test 0.1 --output ANOTHER"),
+        (["--output", "CROPS/crops.json"], "crops.json is a file; name a folder"),
+        (["--output", "CROPS/crops.json/x"], "crops.json/x cannot be written or read: Not a directory"),
     ],
 )
 def test_what_cannot_be_measured_is_a_sentence(
@@ -202,13 +215,84 @@ def test_what_cannot_be_measured_is_a_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    named = {"TINY": str(tiny_translation), "EMPTY": str(tmp_path), "CROPS": str(crops)}
-    arguments = [named.get(a, a) for a in arguments]
-    assert evaluate.main([*arguments, "--judge-pictures", "2", "--output", str(tmp_path / "out")]) == 1
+    for folder in ("empty", "half/testB", "lonely/testA"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copytree(crops / "testA", tmp_path / "half" / "testA")
+    shutil.copy(crops / "testA" / "00.png", tmp_path / "lonely" / "testA")
+    shutil.copytree(crops / "testB", tmp_path / "lonely" / "testB")
+    shutil.copy(crops / "crops.json", tmp_path / "lonely")
+    named = {"CROPS": crops, **{f.upper(): tmp_path / f for f in ("empty", "half", "lonely")}}
+    option, value = arguments
+    folder, _, rest = value.partition("/")
+    usual = ["--translation", str(tiny_translation), "--data", str(crops), "--output", str(tmp_path / "out")]
+    assert evaluate.main([*usual, option, str(named[folder] / rest) if folder in named else value]) == 1
+    assert not (tmp_path / "out" / "judge.pt").exists(), "before anything is trained"
     told = capsys.readouterr().err
     assert told.startswith("error: ")
     assert says in told
     assert told.count("\n") == 1
+
+
+def test_a_gpu_that_is_not_there_is_not_replaced_by_the_cpu(
+    tiny_translation: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one here")
+    arguments = ["--translation", str(tiny_translation), "--data", str(crops), "--output", str(tmp_path)]
+    assert evaluate.main([*arguments, "--device", "cuda"]) == 1
+    assert "error: this torch sees no CUDA GPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("told", "side"),
+    [
+        ({}, 40),
+        ({"size": 48}, 48),
+        ({"config": {"size": "big"}}, 40),
+        ({"config": []}, 40),
+        ({"config": {"size": 22}}, 24),
+    ],
+)
+def test_one_way_is_measured_without_the_way_back(
+    told: dict[str, Any],
+    side: int,
+    tiny_translation: Path,
+    crops: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluate, "WHOLE_SIZE", 40)
+    translation = Translation.load(tiny_translation)
+    there = Direction.A_TO_B
+    directions = {there: translation.config.directions[there]}
+    config = replace(translation.config, crop=None, training=told, directions=directions)
+    Translation(config, {there: translation.generators[there]}).save(tmp_path / "run" / "best")
+    out = tmp_path / "run" / "evaluation"
+    common = ["--translation", str(tmp_path / "run"), "--data", str(crops), "--features", "own", "--pictures", "2"]
+    assert evaluate.main([*common, "--judge-pictures", "2", "--output", str(out)]) == 0
+    found = json.loads((out / "metrics.json").read_text())
+    assert found["translation"].keys() == {"to_female"}
+    assert "cycle" not in found["translation"]["to_female"]
+    assert found["protocol"]["side"] == side  # a multiple of 4
+
+
+def test_faces_that_are_cut_otherwise_are_noted(
+    tiny_translation: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    translation = Translation.load(tiny_translation)
+    evaluate._note_other_crops(translation, crops)
+    assert capsys.readouterr().err == ""
+    described = json.loads((crops / "crops.json").read_text())
+    described["template"][0][0] += 0.1
+    (tmp_path / "crops.json").write_text(json.dumps(described))
+    evaluate._note_other_crops(translation, tmp_path)
+    assert "holds crops by another template, unlike what tiny was trained on" in capsys.readouterr().err
+    (tmp_path / "crops.json").unlink()
+    evaluate._note_other_crops(translation, tmp_path)
+    assert "holds no crops of faces, unlike" in capsys.readouterr().err
+    translation.config = replace(translation.config, crop=None)
+    evaluate._note_other_crops(translation, tmp_path)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_damaged_judge_is_a_sentence(

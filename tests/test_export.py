@@ -1,6 +1,8 @@
 """ONNX files do what PyTorch does, at any batch and size, and say how they are used."""
 
 import json
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,7 @@ from train.export import main
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+ROOT = Path(__file__).parents[1]
 WHOLE = TranslationConfig(
     name="whole",
     directions={Direction.A_TO_B: "to_zebra"},
@@ -97,6 +100,33 @@ def test_a_file_that_does_something_else_is_not_kept(
     assert main([str(tmp_path / "whole"), "--output", str(tmp_path / "onnx")]) == 1
     assert "to_zebra.onnx differs from PyTorch by" in capsys.readouterr().err
     assert list((tmp_path / "onnx").iterdir()) == []
+
+
+def test_the_folder_of_a_run_is_its_best_translation(
+    tiny_translation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    ready(WHOLE).save(run / "translation")
+    assert main([str(run), "--output", str(tmp_path / "last")]) == 0
+    assert [path.name for path in (tmp_path / "last").iterdir()] == ["to_zebra.onnx"]
+    shutil.copytree(tiny_translation, run / "best")
+    assert export.read_translation(str(run)).config.name == "tiny"
+    assert export.read_translation(str(run / "translation")).config.name == "whole"
+    ready(WHOLE).save(run)  # a translation of its own, whatever else lies there
+    assert export.read_translation(str(run)).config.name == "whole"
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run / "best", tmp_path / "age" / "best")
+    assert export.read_translation("age").config.name == "age", "names of embedded ones come first, as everywhere"
+    (tmp_path / "begun").mkdir()
+    assert main([str(tmp_path / "begun"), "--output", str(tmp_path / "out")]) == 1
+    assert "begun holds no config.json: it is not a translation" in capsys.readouterr().err
+
+
+def test_it_runs_as_a_file(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "train" / "export.py"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Hub repository" in done.stdout
 
 
 def test_what_cannot_be_done_is_a_sentence(

@@ -12,7 +12,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from train import prepare
-from train.sources import celeba_by_attribute, utkface_by_age, utkface_by_sex
+from train.sources import celeba_by_attribute, in_test_split, utkface_by_age, utkface_by_sex
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -73,12 +73,12 @@ def test_a_set_becomes_aligned_crops_and_a_report(
 
 def test_the_split_depends_on_the_name_and_the_seed_alone() -> None:
     names = [f"{i}.jpg" for i in range(4000)]
-    chosen = {name for name in names if prepare.in_test_split(name, 0.1, 0)}
+    chosen = {name for name in names if in_test_split(name, 0.1, 0)}
     assert 320 < len(chosen) < 480
-    assert chosen == {name for name in reversed(names) if prepare.in_test_split(name, 0.1, 0)}
-    assert chosen != {name for name in names if prepare.in_test_split(name, 0.1, 1)}
+    assert chosen == {name for name in reversed(names) if in_test_split(name, 0.1, 0)}
+    assert chosen != {name for name in names if in_test_split(name, 0.1, 1)}
     # A larger share keeps what was kept for testing before.
-    assert chosen < {name for name in names if prepare.in_test_split(name, 0.2, 0)}
+    assert chosen < {name for name in names if in_test_split(name, 0.2, 0)}
 
 
 def test_utkface_by_sex_and_by_age(utkface: Path) -> None:

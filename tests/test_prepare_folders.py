@@ -16,7 +16,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from train import prepare
 from train.report import COLUMNS, SIDE, TITLE
-from train.sources import celeba_by_attribute, folders, utkface_by_age
+from train.sources import celeba_by_attribute, folders, in_test_split, utkface_by_age
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("trainA", "trainB", "testA", "testB")
@@ -85,6 +85,111 @@ def test_a_count_is_met_however_many_are_dropped(two: tuple[Path, Path], tmp_pat
     assert run(a, b, "--test", "12", "--seed", "1", "--output", tmp_path / "seed1") == 0
     test_a = {path.name for path in (tmp_path / "out" / "testA").iterdir()}
     assert test_a != {path.name for path in (tmp_path / "seed1" / "testA").iterdir()}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_small_sets_have_something_to_be_tested_on(seed: int, tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(30)]
+    a, b = write(tmp_path / "a", names[:12], seed=1), write(tmp_path / "b", names[4:], seed=2)
+    for path in sorted(b.iterdir())[::2]:  # what is dropped does not count
+        path.write_bytes(b"no picture")
+    out = tmp_path / "out"
+    arguments = (a, b, "--test", "0.001", "--seed", seed, "--output", out)
+    assert run(*arguments) == 0
+    counted = counts(out)
+    assert counted["testA"] >= 3
+    assert counted["testB"] >= 3
+    assert counted["trainA"] + counted["testA"] == 12
+    assert counted["trainB"] + counted["testB"] == 13
+    sides = {f: {path.name for path in (out / f).iterdir()} for f in FOLDERS}
+    assert not sides["testA"] & sides["trainB"], "pairs leak"
+    assert not sides["trainA"] & sides["testB"], "pairs leak"
+    kept = {path: path.stat().st_ino for path in out.glob("t*/*")}
+    assert run(*arguments) == 0
+    assert {path: path.stat().st_ino for path in out.glob("t*/*")} == kept
+    assert run(*arguments[:-1], tmp_path / "again") == 0
+    assert {path.name for path in (tmp_path / "again" / "testA").iterdir()} == sides["testA"]
+
+
+def test_the_fewest_tests_are_eight_of_a_larger_set_and_none_of_a_single_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a = write(tmp_path / "a", [f"{i}.png" for i in range(90)], seed=1)
+    b = write(tmp_path / "b", ["lonely.png"], seed=2)
+    assert run(a, b, "--test", "0.001", "--output", tmp_path / "out") == 0
+    assert counts(tmp_path / "out") == {"testA": 8, "trainA": 82, "trainB": 1}
+    assert "testB is empty" in capsys.readouterr().out
+    # Of a larger share the single picture is not for testing either, whatever its name is.
+    for seed in range(3):
+        assert run(a, b, "--test", "0.9", "--seed", seed, "--output", tmp_path / f"{seed}") == 0
+        assert counts(tmp_path / f"{seed}")["trainB"] == 1
+
+
+def test_a_set_that_grows_past_the_fewest_takes_back_what_filled_up(tmp_path: Path) -> None:
+    a = write(tmp_path / "a", [f"{i}.png" for i in range(20)], seed=1)
+    b = write(tmp_path / "b", [f"{i}.png" for i in range(20)], seed=2)
+    out = tmp_path / "out"
+    assert run(a, b, "--test", "0.1", "--output", out) == 0
+    inodes = {path.stat().st_ino for path in out.glob("t*/*")}
+    for folder, seed in ((a, 3), (b, 4)):
+        write(folder, [f"{i}.png" for i in range(20, 300)], seed=seed)
+    assert run(a, b, "--test", "0.1", "--output", out) == 0
+    for domain in "AB":
+        tests = {path.name for path in (out / f"test{domain}").iterdir()}
+        assert tests == {f"{i}.png" for i in range(300) if in_test_split(f"{i}.png", 0.1, 0)}
+    assert inodes < {path.stat().st_ino for path in out.glob("t*/*")}, "moved, not made anew"
+
+
+def test_a_share_of_nothing_is_said(
+    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*two, "--test", "0", "--output", tmp_path / "none") == 0
+    assert counts(tmp_path / "none") == {"trainA": 60, "trainB": 40}
+    note = (
+        "testA and testB are empty: sample sheets will show training pictures, and train/evaluate.py cannot measure;"
+        " prepare more pictures, or with --test 0.1 into another --output"
+    )
+    assert note in capsys.readouterr().out.splitlines()
+    assert json.loads((tmp_path / "none" / "report.json").read_text())["notes"] == [note]
+    assert run(*two, "--test", "1", "--output", tmp_path / "one") == 0
+    assert "testA and testB hold one picture: train/evaluate.py needs two at least" in capsys.readouterr().out
+    assert run(*two, "--output", tmp_path / "some") == 0
+    assert "evaluate" not in capsys.readouterr().out
+    assert json.loads((tmp_path / "some" / "report.json").read_text())["notes"] == []
+
+
+def test_pictures_of_one_name_in_many_folders_are_split_by_their_folders(tmp_path: Path) -> None:
+    for domain, seed in (("A", 1), ("B", 2)):
+        write(tmp_path / "set" / domain, [f"{i}/face.png" for i in range(40)], seed=seed)
+    assert run(tmp_path / "set", "--test", "0.3", "--output", tmp_path / "out") == 0
+    counted = counts(tmp_path / "out")
+    assert counted["testA"] == counted["testB"]
+    assert 8 <= counted["testA"] <= 20
+    before = {path.read_bytes() for path in (tmp_path / "set" / "A").glob("*/*")}
+    assert before == {path.read_bytes() for path in (tmp_path / "out").glob("*A/*")}
+
+
+def test_names_do_not_depend_on_what_comes_before_them(tmp_path: Path) -> None:
+    """Else a file that comes later would take over the crop of another one."""
+    a, b = write(tmp_path / "a", ["m.png", "n.png"], seed=1), write(tmp_path / "b", ["x.png", "y.png"], seed=2)
+    out = tmp_path / "out"
+    assert run(a, b, "--output", out) == 0
+    write(a / "earlier", ["m.png"], seed=3)
+    assert run(a, b, "--output", out) == 0
+    assert sorted(path.read_bytes() for path in out.glob("*A/*")) == sorted(p.read_bytes() for p in a.rglob("*.png"))
+
+
+def test_a_count_that_leaves_none_for_training_after_drops(
+    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in sorted(two[1].iterdir())[:30]:
+        path.write_bytes(b"no picture")
+    assert run(*two, "--test", "12", "--output", tmp_path / "out") == 1
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told == (
+        "error: no picture was left for trainB, as all 10 that can be used are for testing; give a smaller --test"
+        " and another --output"
+    )
 
 
 def test_too_large_a_count_is_a_sentence(
@@ -174,6 +279,12 @@ def test_outputs_are_not_mixed(two: tuple[Path, Path], tmp_path: Path, capsys: p
     out = tmp_path / "out"
     assert run(a, b, "--test", "0.1", "--output", out) == 0
     kept = sorted(out.rglob("*"))
+    for damaged in ('{"made_by": 3}', '{"made_by": null}', "[]"):
+        kept_report = (out / "report.json").read_text()
+        (out / "report.json").write_text(damaged)
+        assert run(a, b, "--test", "0.1", "--output", out) == 1
+        assert "error: out holds pictures of another kind" in capsys.readouterr().err
+        (out / "report.json").write_text(kept_report)
     for arguments, word in (
         ((a, b, "--test", "0.2"), "test"),
         ((a, b, "--test", "0.1", "--seed", "2"), "seed"),
@@ -204,23 +315,50 @@ def test_crops_of_the_program_before_are_gone_on_with(two: tuple[Path, Path], tm
     assert run(*two, "--test", "0.2", "--output", out) == 1
 
 
-@pytest.mark.parametrize("what", ["missing", "empty", "same", "within", "unsplit", "one side"])
+def test_here_is_a_name_too(
+    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert run("../cats", "../dogs", "--output", ".") == 0
+    assert "Look at here/contact_sheet.jpg; here/report.json" in capsys.readouterr().out
+    monkeypatch.chdir(two[0])
+    assert run(".", "../dogs", "--output", ".") == 1
+    assert "error: --output cats overlaps with the set" in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_no_picture_and_a_link_to_nowhere_is_reported(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
+    a, b = two
+    os.mkfifo(a / "pipe.jpg")  # reading it would wait for ever
+    (a / "folder.jpg").mkdir()
+    (a / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (a / os.fsdecode(b"\xff.jpg")).write_bytes(b"no picture, and a name that is no text")
+    assert run(a, b, "--output", tmp_path / "out") == 0
+    assert counts(tmp_path / "out")["dropped: unreadable"] == 2
+
+
+@pytest.mark.parametrize("what", ["missing", "empty", "file", "output", "same", "within", "unsplit", "one side"])
 def test_folders_that_cannot_be_used_are_sentences(
     what: str, two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     a, _ = two
     (tmp_path / "empty").mkdir()
     write(a / "inner", ["0.jpg"])
+    write(tmp_path / "two", ["1.jpg"])
     write(tmp_path / "half" / "trainA", ["0.jpg"])
     arguments, words = {
         "missing": ((a, tmp_path / "nowhere"), "there is no folder"),
+        "file": ((tmp_path / "two" / "1.jpg", a), "1.jpg is a file; name the folder that it is in"),
+        "output": ((*two, "--output", a / "000.jpg"), "--output 000.jpg is a file; name a folder"),
         "empty": ((a, tmp_path / "empty"), "empty holds no pictures that can be read here; name another folder"),
         "same": ((a, a), "cats and cats share pictures; name two folders apart from each other"),
         "within": ((a, a / "inner"), "share pictures; name two folders apart from each other"),
         "unsplit": ((a,), "cats holds neither trainA and trainB nor A and B; name two folders of pictures"),
         "one side": ((tmp_path / "half", "--test", "0"), "no picture was left for trainB; the report says why"),
     }[what]
-    assert run(*arguments, "--output", tmp_path / "o" / "out") == 1
+    assert run("--output", tmp_path / "o" / "out", *arguments) == 1
     error = capsys.readouterr().err.strip()
     assert error.startswith("error: ")
     assert words in error

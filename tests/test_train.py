@@ -118,6 +118,9 @@ def test_a_damaged_checkpoint_is_a_sentence(crops: Path, tmp_path: Path) -> None
     (tmp_path / "checkpoint.pt").write_bytes(content[: len(content) // 2])
     with pytest.raises(CycleganError, match="damaged; delete it"):
         go(crops, tmp_path)
+    torch.save([1, 2], tmp_path / "checkpoint.pt")  # some other file of torch
+    with pytest.raises(CycleganError, match="damaged; delete it"):
+        go(crops, tmp_path)
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(

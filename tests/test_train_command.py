@@ -12,6 +12,7 @@ from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Direction
 from tests.push_hub import Fault, PushHub, give_token, serving_pushes
 from train import features, hub_calls, run
+from train.checkpoint import alone_in
 
 SMALL = [
     "--preset", "cyclegan", "--size", "16", "--batch", "2", "--threads", "1", "--device", "cpu",
@@ -41,7 +42,8 @@ def go(crops: Path, output: Path, *more: str) -> int:
         (["--minutes", "1", "--set", "cycle"], "--set takes FIELD=VALUE"),
         (["--minutes", "1", "--set", "magic=1"], "there is no field 'magic' to set"),
         (["--minutes", "1", "--set", "cycle=much"], "cycle must be a number"),
-        (["--minutes", "1", "--directions", "older"], "directions must be two different names"),
+        (["--minutes", "1", "--directions", "older"], "directions must be a pair"),
+        (["--minutes", "1", "--patience", "2", "--set", "validation=0"], "--patience needs validation pictures"),
         (["--minutes", "1", "--push-to-hub", "nobody"], "is not a name of a Hub repository"),
     ],
 )
@@ -98,6 +100,69 @@ def test_fine_tuning_takes_network_and_names_from_where_it_starts(
     assert tuned.crop is not None
     assert begun.config.crop is not None
     assert tuned.crop.size == begun.config.crop.size
+
+
+def test_fine_tuning_goes_by_the_recipe_that_the_start_was_trained_by(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert go(crops, tmp_path / "first", "--pictures", "2", "--set", "cycle=7", "--name", "mine") == 0
+    begun = tmp_path / "first" / "translation"
+    arguments = ["--data", str(crops), "--output", str(tmp_path / "second"), "--init", str(begun)]
+    assert run.main([*arguments, "--pictures", "2", "--device", "cpu", "--threads", "1"]) == 0
+    assert "Recipe: that of mine's own training" in capsys.readouterr().out
+    trained = Translation.load(tmp_path / "second" / "translation").config.training
+    assert trained["config"]["cycle"] == 7
+    assert trained["config"]["discriminator_arguments"] == {"channels": 4, "layers": 1}
+    assert trained["init"] == "folder translation"
+
+    told = json.loads((begun / "config.json").read_text())
+    told["training"]["config"] = {"cycle": -1}  # of some other program
+    (begun / "config.json").write_text(json.dumps(told))
+    config, whose = run.recipe_of(Translation.load(begun))
+    assert (config, whose) == (run.preset("cyclegan"), "the preset cyclegan")
+
+
+def test_a_start_that_was_cut_in_another_way_is_noted(
+    tiny_translation: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (other := tmp_path / "other").mkdir()
+    for split in ("trainA", "trainB"):
+        (other / split).symlink_to(crops / split)
+    arguments = ["--init", str(tiny_translation), "--pictures", "1", "--batch", "1", "--device", "cpu"]
+    arguments += ["--threads", "1", "--set", "validation=0"]
+    arguments += ["--set", 'discriminator_arguments={"channels": 4, "layers": 1}']
+    for data, noted in ((crops, False), (other, True)):
+        assert run.main([*arguments, "--data", str(data), "--output", str(tmp_path / data.name / "run")]) == 0
+        assert ("cut in another way" in capsys.readouterr().out) is noted
+
+
+def test_two_runs_in_one_folder_are_refused(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with alone_in(tmp_path / "run"):
+        assert go(crops, tmp_path / "run", "--pictures", "2") == 1
+    assert "another run is writing to" in capsys.readouterr().err
+    (tmp_path / "run" / ".checkpoint.pt.123").write_bytes(b"half")  # what a kill leaves
+    assert go(crops, tmp_path / "run", "--pictures", "2") == 0
+    assert not list((tmp_path / "run").glob(".checkpoint*"))
+
+
+def test_an_output_that_is_a_file_is_a_sentence(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run").write_text("")
+    assert go(crops, tmp_path / "run", "--pictures", "2") == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"error: {tmp_path / 'run'} cannot be used: ")
+
+
+def test_a_log_that_cannot_be_written_costs_a_note(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.loop.REPORT_SECONDS", 0)
+    (tmp_path / "run" / "log.jsonl").mkdir(parents=True)
+    assert go(crops, tmp_path / "run", "--pictures", "4") == 0
+    assert capsys.readouterr().out.count("log.jsonl cannot be written") == 1
+    assert Translation.load(tmp_path / "run" / "translation").config.training["pictures"] == 4
 
 
 def test_log_and_board_of_a_run(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The config of a run: what it refuses, how it goes through JSON, and what its schedules say."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -41,11 +42,17 @@ def test_presets_build_and_go_through_json(name: str) -> None:
         ({"stages": [[64, 4, 0.5], [32, 4, 0.5]]}, "the last stage must be at the run's size of 64"),
         ({"accumulate": 3}, "every batch must be a multiple of accumulate, which is 3"),
         ({"generator_arguments": [1]}, "generator_arguments must be an object"),
+        ({"seed": -1}, "seed must be a whole number from 0 to"),
+        ({"translation": 5}, "translation must be a text, not 5"),
+        ({"directions": "older"}, "directions must be a pair, not 'older'"),
+        ({"directions": ["older", 3]}, "directions must be a text, not 3"),
+        ({"betas": [0.5]}, r"betas must be a pair, not [0.5]"),
+        ({"betas": [0.5, 1.0]}, "betas must be a number from 0 to 0.999999, not 1.0"),
         ({"nosuch": 1}, "there is no field 'nosuch' to set; there are accumulate, adversarial"),
     ],
 )
 def test_senseless_values_are_refused_by_name(changes: dict[str, object], says: str) -> None:
-    with pytest.raises(CycleganError, match=says.replace("(", r"\(")):
+    with pytest.raises(CycleganError, match=re.escape(says)):
         PLAIN.with_fields(changes)
 
 
@@ -60,6 +67,12 @@ def test_a_size_that_a_network_cannot_take_is_refused(changes: dict[str, object]
     config = PLAIN.with_fields({"generator_arguments": {"channels": 4, "blocks": 1}, **changes})
     with pytest.raises(CycleganError, match=says):
         build_networks(config, torch.device("cpu"), None)
+
+
+def test_a_run_goes_on_with_another_precision_but_not_with_other_weights() -> None:
+    begun = PLAIN.to_dict()
+    assert PLAIN.with_fields({"bf16": True, "compile": True}).differences(begun) == []
+    assert PLAIN.with_fields({"cycle": 1, "bf16": True}).differences(begun) == ["cycle"]
 
 
 def test_the_learning_rate_holds_and_then_falls_to_zero() -> None:

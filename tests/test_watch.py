@@ -49,5 +49,12 @@ def test_a_discriminator_that_has_won_is_noted() -> None:
     assert watch.losses({"right_a": 0.999, "right_b": 0.8}, 0.6) == []
 
 
+def test_losses_that_explode_are_noted_at_any_time_and_once() -> None:
+    watch = Watch()
+    (note,) = watch.losses({"cycle": 3e5, "judge_a": 0.2, "rate": 2e4}, 0.01)
+    assert "the losses cycle have exploded" in note
+    assert watch.losses({"cycle": 3e6}, 0.02) == []
+
+
 def test_losses_that_are_no_numbers_are_named() -> None:
     assert broken({"cycle": float("nan"), "identity": 0.1, "judge_a": float("inf")}) == ["cycle", "judge_a"]

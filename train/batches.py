@@ -24,6 +24,13 @@ class Batches:
         self, config: TrainConfig, data: Path, team: Team, saved: dict[str, list[State]] | None = None
     ) -> None:
         self._config, self._data, self._team = config, data, team
+        parts = team.world * config.accumulate
+        for stage in config.all_stages():
+            if stage.batch % parts:
+                raise CycleganError(
+                    f"a batch of {stage.batch} cannot be shared out evenly to {team.world} process(es) in "
+                    f"{config.accumulate} part(s) each; choose batches that are multiples of {parts}"
+                )
         self._states = {side: _own_state(states, team) for side, states in saved.items()} if saved else {}
         self._domains: dict[str, Domain] = {}
         self.stage = Stage(0, 0, 0.0)  # none yet
@@ -31,12 +38,6 @@ class Batches:
 
     def enter(self, stage: Stage) -> None:
         """Batches are those of this stage from now on."""
-        parts = self._team.world * self._config.accumulate
-        if stage.batch % parts:
-            raise CycleganError(
-                f"a batch of {stage.batch} cannot be shared out evenly to {self._team.world} process(es) in "
-                f"{self._config.accumulate} part(s) each; choose a --batch that is a multiple of {parts}"
-            )
         if self._domains:
             self._states = {side: domain.state_dict() for side, domain in self._domains.items()}
         self.close()

@@ -1,18 +1,12 @@
-"""From a config to networks: generators, discriminators, the classifier that guides, and the averaged generators."""
-
-from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+"""From a config to networks: generators, discriminators, and the averaged generators."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks import build_discriminator
 from cyclegan_core.translation import Translation, build_generators
 from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
-from train.checkpoint import write_atomically
-from train.classifier import DomainClassifier, share_of_b, train_classifier
 from train.config import TrainConfig
 from train.step import Networks
 
@@ -65,29 +59,6 @@ def _check_size(size: int, networks: list[nn.Module]) -> None:
             what = f"multiples of {multiple}" if multiple > 1 else "sizes"
             name = type(network).__name__
             raise CycleganError(f"this {name} takes {what} from {smallest} pixels on, not {size}; choose another size")
-
-
-def load_or_train_guide(
-    config: TrainConfig, data: Path, device: torch.device, pictures_of: Callable[[str], Tensor]
-) -> DomainClassifier:
-    """The classifier that guides; kept beside the data, as it depends on nothing else and takes minutes to train.
-
-    pictures_of: uint8 (N, 3, S, S) training pictures of domain "A" or "B"; asked only where there is none yet.
-    """
-    size, pictures, radius = config.guide_size, config.guide_pictures, config.guide_radius
-    kept = data / f"guide_{size}px_radius{radius:g}_{pictures}_seed{config.seed}.pt"
-    if kept.is_file():
-        guide = DomainClassifier()
-        guide.load_state_dict(torch.load(kept, weights_only=True))
-        return guide.to(device).eval().requires_grad_(False)
-    print(f"Training the classifier that guides, on {pictures:,} pictures of the training split", flush=True)
-    a, b = (pictures_of(domain).to(device) for domain in "AB")
-    seen = replace(config, size=size, stages=())
-    guide = train_classifier(a, b, seen, pictures=pictures, seed=config.seed, radius=radius)
-    right = 1 - share_of_b(guide, a, size=size), share_of_b(guide, b, size=size)
-    print(f"It puts {right[0]:.1%} of A and {right[1]:.1%} of B right (pictures it was trained on)", flush=True)
-    write_atomically(kept, guide.state_dict())
-    return guide
 
 
 @torch.no_grad()

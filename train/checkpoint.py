@@ -1,6 +1,8 @@
 """All that a run needs to go on exactly where it was, in one file that is written whole or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ def write_atomically(path: Path, state: dict[str, Any]) -> None:
         torch.save(state, partial)
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
+        reason = getattr(error, "strerror", None) or "is the disk full?"
         raise CycleganError(
-            f"{path.name} cannot be written to {path.parent.name} ({error}); free some space, the last good one is kept"
+            f"{path.name} cannot be written to {path.parent} ({reason}); free some space; the last good one is kept"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -36,6 +40,30 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not {"config", "networks", "batches"} <= state.keys():
+            raise ValueError("it is none of this program, or of another version of it")
+        return state
     except Exception as error:  # torch raises whatever its zip and pickle readers raise
         raise CycleganError(f"{CHECKPOINT_FILE} in {folder.name} is damaged; delete it to start again") from error
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Makes and holds the folder of a run, and clears what a killed run has left half-written.
+
+    Raises CycleganError where another process holds it. Some network disks know no locks: there nobody is kept out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CycleganError(f"another run is writing to {folder}; wait for it or name another --output") from error
+        except (ImportError, OSError):
+            pass
+        for partial in folder.glob(f".{CHECKPOINT_FILE}.*"):
+            partial.unlink(missing_ok=True)
+        yield

@@ -106,7 +106,15 @@ class TrainConfig:
             _check(name, getattr(self, name), float, at_least=0, at_most=1)
         for name in ("cross_domain", "flip", "bf16", "compile"):
             _check(name, getattr(self, name), bool)
-        _check("seed", self.seed, int)
+        _check("seed", self.seed, int, at_least=0, at_most=2**63 - 1)
+        for name in ("translation", "generator", "discriminator", "data_licence", "diff_augment"):
+            _check(name, getattr(self, name), str)
+        for name, kind in (("directions", str), ("betas", float)):
+            pair = getattr(self, name)
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise CycleganError(f"{name} must be a pair, not {pair!r}")
+            for value in pair:
+                _check(name, value, kind, at_least=0, at_most=0.999999)
         for name in ("cycle_loss", "identity_loss"):
             _one_of(name, getattr(self, name), get_args(Distance))
         _one_of("output", self.output, ("picture", "change"))
@@ -131,9 +139,10 @@ class TrainConfig:
         return {name: _plain(value) for name, value in asdict(self).items()}
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """Names of the fields that another run's `to_dict` has otherwise."""
+        """Names of the fields that another run's `to_dict` has otherwise, but for those of the device that trains."""
         mine = self.to_dict()
-        return [f.name for f in fields(self) if mine[f.name] != _plain(other.get(f.name, f.default))]
+        told = [f for f in fields(self) if f.name not in ("bf16", "compile")]
+        return [f.name for f in told if mine[f.name] != _plain(other.get(f.name, f.default))]
 
     def with_fields(self, changes: dict[str, Any]) -> "TrainConfig":
         """The config with some fields set, given as JSON values. Raises CycleganError for one that it does not have."""
@@ -163,7 +172,7 @@ def _stages(stages: Any, size: int) -> tuple[Stage, ...]:
 def _check(
     name: str, value: Any, kind: type, *, at_least: float = -math.inf, at_most: float = math.inf
 ) -> None:
-    wanted = {int: "a whole number", float: "a number", bool: "true or false", dict: "an object"}[kind]
+    wanted = {int: "a whole number", float: "a number", bool: "true or false", dict: "an object", str: "a text"}[kind]
     right = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if right and kind in (int, float):
         right = at_least <= value <= at_most and math.isfinite(value)

@@ -1,6 +1,6 @@
 """Turns checkpoints of pytorch-CycleGAN-and-pix2pix into a translation.
 
-    python -m train.convert --from-junyanz latest_net_G_A.pth latest_net_G_B.pth --output horse2zebra
+    python train/convert.py --from-junyanz latest_net_G_A.pth latest_net_G_B.pth --output horse2zebra
 
 ResNet and U-Net generators with instance norm, batch norm or none, trained with or without dropout, give the outputs
 that they give there with `--eval`. With one file (`latest_net_G.pth`) the translation goes one way, from A to B: the
@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 from torch import Tensor, nn

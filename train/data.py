@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from cyclegan_core.translation_config import Crop
+from cyclegan_core.translation_config import LARGEST_CROP, Crop
 from train.cache import cached_pictures, square
 from train.domain import Domain, State, seeded
 from train.shards import expand, local_shards
@@ -70,10 +72,10 @@ def source(data: Path, split: str) -> Path | list[str]:
         named = json.loads((data / SOURCES_FILE).read_text()).get(split, split)
         if not isinstance(named, str):
             raise ValueError(f"{split} is not a text")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         named = split
-    except (OSError, ValueError, AttributeError) as error:
-        raise CycleganError(f"{data.name}/{SOURCES_FILE} cannot be read ({error}); correct it") from error
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise CycleganError(f"{data.resolve().name}/{SOURCES_FILE} cannot be read ({error}); correct it") from error
     if "://" in named:
         return expand(named)
     folder = data / named
@@ -81,11 +83,11 @@ def source(data: Path, split: str) -> Path | list[str]:
 
 
 def read_crop(data: Path, size: int) -> Crop | None:
-    """The template that the pictures in `data` were cut with, or None for whole pictures."""
+    """The template that the pictures in `data` were cut with, or None for whole pictures. Raises CycleganError."""
     described = _described(data)
     if described is None:
         return None
-    return Crop(size, tuple((x, y) for x, y in described["template"]), described["margin"])
+    return Crop(size, tuple((float(x), float(y)) for x, y in described["template"]), float(described["margin"]))
 
 
 def stored_size(data: Path, size: int) -> int:
@@ -97,19 +99,92 @@ def stored_size(data: Path, size: int) -> int:
 def _described(data: Path) -> dict[str, Any] | None:
     """What train/prepare.py says of its crops; None where it did not make them."""
     try:
-        return json.loads((data / CROPS_FILE).read_text())
-    except FileNotFoundError:
+        described = json.loads((data / CROPS_FILE).read_text(encoding="utf-8"))
+        _check_described(described)
+    except (FileNotFoundError, NotADirectoryError):  # whoever wants its pictures says that there are none
         return None
-    except (OSError, ValueError) as error:
-        raise CycleganError(f"{data.name}/{CROPS_FILE} cannot be read ({error}); prepare the crops again") from error
+    except (OSError, ValueError, RecursionError) as error:
+        name = data.resolve().name
+        raise CycleganError(f"{name}/{CROPS_FILE} cannot be read ({error}); prepare the crops again") from error
+    return described
+
+
+def _check_described(described: Any) -> None:
+    """Raises ValueError that says what is wrong. The limits are those of a translation's config, where it ends up."""
+
+    def is_number(value: Any, low: float, high: float) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+    if not isinstance(described, dict):
+        raise ValueError("it is not a JSON object")
+    for name in ("template", "size", "margin"):
+        if name not in described:
+            raise ValueError(f"it has no {name}")
+    template, size = described["template"], described["size"]
+    points = [p for p in template if isinstance(p, list) and len(p) == 2] if isinstance(template, list) else []
+    numbers = [number for point in points for number in point if is_number(number, -1, 2)]
+    if len(numbers) != 10 or len(template) != 5:
+        raise ValueError("its template is not five [x, y] pairs of numbers")
+    if math.dist(points[0], points[1]) < 0.02:
+        raise ValueError("its template has both eyes at one place")
+    if not isinstance(size, int) or not is_number(size, 1, LARGEST_CROP):
+        raise ValueError(f"its size is not a whole number from 1 to {LARGEST_CROP}")
+    if not is_number(described["margin"], 0, 2):
+        raise ValueError("its margin is not a number from 0 to 2")
 
 
 def picture_files(folder: Path) -> list[Path]:
     """The pictures of a folder in the order of their names. Raises CycleganError where there are none."""
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in images.SUFFIXES) if folder.is_dir() else []
+    files = _listed(folder)
     if not files:
         raise CycleganError(f"{folder} holds no pictures; prepare it with train/prepare.py or name another folder")
     return files
+
+
+def count_pictures(place: Path) -> int:
+    """How many files `picture_files` gives; 0 where there are none."""
+    return len(_listed(place))
+
+
+def require_tests(data: Path) -> None:
+    """Raises CycleganError where `data` is no folder or has no test pictures to measure on."""
+    if not data.is_dir():
+        raise CycleganError(f"there is no folder {data}; name one that train/prepare.py has made")
+    if empty := [split for split in ("testA", "testB") if not count_pictures(data / split)]:
+        raise CycleganError(
+            f"{data} has no pictures in {' and '.join(empty)} to measure on; prepare it with a share for testing: "
+            "train/prepare.py ... --test 0.1 --output ANOTHER"
+        )
+
+
+def _listed(folder: Path) -> list[Path]:
+    """Files with a picture's suffix, hidden ones left out, in the order of their names; none of no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in images.SUFFIXES and not p.name.startswith("."))
+
+
+def spread_pictures(folder: Path, size: int, count: int) -> Tensor:
+    """At most `count` pictures for a sheet, evenly spread over the sorted files: uint8 (N, 3, size, size).
+
+    Only these are decoded; for one that cannot be read the next one stands in. (0, 3, size, size) where the folder is
+    missing or holds no picture.
+    """
+    files = _listed(folder)
+    number = min(count, len(files))
+    chosen: dict[int, Tensor] = {}
+    tried: set[int] = set()
+    for slot in range(number):
+        row = slot * (len(files) - 1) // max(number - 1, 1)
+        while len(chosen) <= slot and len(tried) < len(files):
+            while row in tried:
+                row = (row + 1) % len(files)
+            tried.add(row)
+            with suppress(PictureError):
+                chosen[row] = torch.from_numpy(square(images.load(files[row]), size).transpose(2, 0, 1).copy())
+    if not chosen:
+        return torch.empty((0, 3, size, size), dtype=torch.uint8)
+    return torch.stack([chosen[row] for row in sorted(chosen)])
 
 
 def load_pictures(folder: Path, size: int) -> Tensor:

@@ -1,5 +1,6 @@
-"""Checks everything that a run needs before an hour is spent on it, and writes nothing."""
+"""Checks everything that a run needs before an hour is spent on it; it writes nothing but the cache of the pictures."""
 
+import os
 import resource
 import shutil
 import time
@@ -11,8 +12,10 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
 from train.batches import Batches
 from train.building import build_networks
+from train.classifier import DomainClassifier
 from train.config import TrainConfig
 from train.distributed import Team
+from train.features import Encoder
 from train.state import TrainingState
 from train.step import discriminator_step, generator_step
 
@@ -26,6 +29,10 @@ def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, init: 
     Raises CycleganError, or torch.OutOfMemoryError where a step does not fit.
     """
     nets = build_networks(config, team.device, init)
+    if config.attribute:  # untrained ones take as much time and memory
+        nets.guide = DomainClassifier().to(team.device).eval().requires_grad_(False)
+    if config.constancy:
+        nets.encoder = Encoder().to(team.device).eval().requires_grad_(False)
     state = TrainingState(config, nets, team)
     say = print if team.leads else (lambda *_: None)
     numbers = {name: sum(p.numel() for p in net.parameters()) for name, net in nets.generators().items()}
@@ -61,7 +68,7 @@ def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, init: 
         )
     batches.close()
     if team.leads:
-        _check_disk(state, output)
+        _check_disk(config, state, output)
     say("Everything is ready: leave out --dry-run to train.")
 
 
@@ -76,13 +83,16 @@ def _memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _check_disk(state: TrainingState, output: Path) -> None:
+def _check_disk(config: TrainConfig, state: TrainingState, output: Path) -> None:
     weights = sum(p.numel() for p in state.generators.parameters()) * 2  # and their averages
     weights += sum(p.numel() for p in state.discriminators.parameters())
-    needed = int(4 * CHECKPOINT_COPIES * 3 * weights)  # Adam keeps two numbers beside each weight
+    history = 2 * config.pool * 3 * config.size**2
+    needed = int(4 * CHECKPOINT_COPIES * (3 * weights + history))  # Adam keeps two numbers beside each weight
     place = output
     while not place.exists():
         place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise CycleganError(f"nothing can be written to {place}; name another --output")
     free = shutil.disk_usage(place).free
     if free < needed:
         raise CycleganError(

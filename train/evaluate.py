@@ -1,6 +1,6 @@
 """Measures a translation on the test split, as the page shows it, by judges that are trained apart.
 
-    python train/evaluate.py --translation runs/gender/translation --data crops/gender \\
+    python train/evaluate.py --translation runs/gender --data crops/gender \\
         --judge crops/celeba_male --output runs/gender/evaluation
 
 One protocol for every translation: all test pictures (or --pictures of them, drawn by the seed), translated and blended
@@ -18,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -27,12 +28,13 @@ from cyclegan_core.translation_config import Direction
 from train import judges, metrics
 from train.cache import cached_pictures
 from train.card import METRICS_FILE, digest
-from train.data import load_pictures, picture_files
+from train.data import load_pictures, picture_files, read_crop, require_tests
+from train.export import read_translation
 from train.features import Encoder, PictureFeatures, encode, load_or_train_encoder
 from train.people import groups
 from train.samples import save_sheet, show_translated
 
-WHOLE_SIZE = 256  # pixels, for whole pictures of a translation that does not tell what it was trained at
+WHOLE_SIZE, LARGEST_WHOLE = 256, 1024  # pixels: of a whole picture where a translation tells none, and at most
 SHEET_PICTURES, SHEET_SIDE = 32, 256
 SEED = 0
 
@@ -70,7 +72,7 @@ def measure(
     by_group: dict[str, Any] = {}
     for direction, generator in generators.items():
         other = Direction.B_TO_A if direction is Direction.A_TO_B else Direction.A_TO_B
-        before, target = splits[direction].pictures, splits[other].pictures
+        before, target, back = splits[direction].pictures, splits[other].pictures, generators.get(other)
         size = config.crop.size if config.crop else before.shape[-1]
         shown = show_translated(
             generator, before, size=size, output=config.output, gain=config.gain, whole=config.crop is None
@@ -90,7 +92,7 @@ def measure(
             "kid_share": round(made["kid"] / max(untouched["kid"], 1e-9), 3),
             "likeness_own": round(own, 3),
             "likeness_others": round(others, 3),
-            "cycle": round(metrics.cycle_error(generator, generators[other], before, size=size), 2),
+            **({"cycle": round(metrics.cycle_error(generator, back, before, size=size), 2)} if back else {}),
             "variety": round(metrics.variety(before, after), 2),
             "feature_variety": round(
                 metrics.feature_variety(encode(who.encoder, before), encode(who.encoder, after)), 2
@@ -141,8 +143,42 @@ def load_split(folder: Path, side: int, most: int | None, seed: int) -> Split:
     if most is not None and most < count:
         chosen = torch.randperm(count, generator=torch.Generator().manual_seed(seed))[:most].sort().values
     if len(chosen) < 2:
-        raise CycleganError(f"{folder} holds {len(chosen)} pictures that can be read; measuring needs two at least")
+        raise CycleganError(f"{folder} holds one picture that can be read; measuring needs two: prepare with --test 8")
     return Split(torch.from_numpy(cached.pictures[chosen.numpy()]), [cached.names[row] for row in chosen])
+
+
+def _side(translation: Translation) -> int:
+    """Pixels that test pictures are kept at: those of a judge for faces, else what the generators were trained at."""
+    config = translation.config
+    if config.crop:
+        return judges.SIDE
+    trained = config.training.get("config")
+    told = trained.get("size") if isinstance(trained, dict) else config.training.get("size")
+    side = told if isinstance(told, int) and 16 <= told <= LARGEST_WHOLE else WHOLE_SIZE
+    for generator in translation.generators.values():
+        side = max(side, getattr(generator, "smallest", 1))
+        side += -side % getattr(generator, "multiple", 1)
+    return side
+
+
+def _refuse_other_judges(options: argparse.Namespace) -> None:
+    """Raises CycleganError where the output's judges are of other sets: their figures would be taken for others."""
+    try:
+        judged = json.loads((options.output / METRICS_FILE).read_text(encoding="utf-8"))["judges"]
+        learned = {kind: judge.get("trained on") for kind, judge in judged.items()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return
+    for kind, folder in (("attribute", options.judge), ("age", options.ages), ("keeps", options.keeps)):
+        if folder and learned.get(kind, folder.name) != folder.name:
+            raise CycleganError(f"{options.output} holds a judge of {learned[kind]}; name another --output")
+
+
+def _note_other_crops(translation: Translation, data: Path) -> None:
+    """Figures of faces that are cut in another way than the generators know them mean little."""
+    crop, wanted = read_crop(data, judges.SIDE), translation.config.crop
+    if wanted and (crop is None or not np.allclose(crop.template, wanted.template) or crop.margin != wanted.margin):
+        how = "no crops of faces" if crop is None else "crops by another template"
+        print(f"note: {data.name} holds {how}, unlike what {translation.config.name} was trained on", file=sys.stderr)
 
 
 def _right(judge: nn.Module, a: Tensor, b: Tensor) -> float:
@@ -220,7 +256,7 @@ def _features(options: argparse.Namespace, encoder: Encoder, device: torch.devic
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--translation", required=True, help="embedded name, folder or Hub repository")
+    parser.add_argument("--translation", required=True, help="embedded name, its or a run's folder, or Hub repository")
     parser.add_argument("--data", type=Path, required=True, help="crops or pictures with trainA, trainB and tests")
     parser.add_argument("--judge", type=Path, help="the same of another set, which the judge learns from (--data)")
     parser.add_argument("--judge-pictures", type=_count, default=50_000, help="that a judge is trained on (50000)")
@@ -233,6 +269,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1000, help="of the judges' training and of what is drawn")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
+    options.data = options.data.absolute()  # so that `.` has a name
     options.judge, options.ages = options.judge or options.data, options.ages or options.data
     return options
 
@@ -241,9 +278,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         metrics_of_it = evaluate(options)
-    except (CycleganError, OSError) as error:
+    except CycleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error.filename} cannot be written or read: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; the judges that are trained are kept for the next time.", file=sys.stderr)
+        return 130
     print(json.dumps(metrics_of_it, indent=2))
     return 0
 
@@ -251,12 +294,18 @@ def main(arguments: list[str] | None = None) -> int:
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     """Does what the command line says and returns what `metrics.json` holds. Raises CycleganError and OSError."""
     cuda = options.device != "cpu" and torch.cuda.is_available()
+    if options.device == "cuda" and not cuda:
+        raise CycleganError("this torch sees no CUDA GPU; leave out --device cuda or install a CUDA build of torch")
     device = torch.device("cuda" if cuda else "cpu")
-    translation = Translation.from_pretrained(options.translation)
-    config = translation.config
+    for folder in filter(None, (options.data, options.judge, options.ages, options.keeps)):
+        require_tests(folder)  # before any judge is trained, which takes minutes
+    translation = read_translation(options.translation)
+    _note_other_crops(translation, options.data)
+    config, side = translation.config, _side(translation)
+    if options.output.exists() and not options.output.is_dir():
+        raise CycleganError(f"--output {options.output} is a file; name a folder")
+    _refuse_other_judges(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    trained = config.training.get("config") or {}
-    side = judges.SIDE if config.crop else int(trained.get("size", WHOLE_SIZE))
     folders = {"a_to_b": options.data / "testA", "b_to_a": options.data / "testB"}
     splits = {name: load_split(folder, side, options.pictures, options.seed) for name, folder in folders.items()}
     who, about = _gather(options, splits, device, config.crop is not None)

@@ -1,6 +1,7 @@
 """Writes the generators of a translation as ONNX files, and checks them against PyTorch.
 
-    python -m train.export gender --output onnx
+    python train/export.py gender --output onnx
+    python train/export.py runs/mine --output onnx
 
 Each direction becomes OUTPUT/NAME.onnx, which takes `picture` and returns `translated`, both float32 (B, 3, H, W) in
 [-1, 1], RGB, for any number of pictures and any height and width that is a multiple of the generator's. What else is
@@ -15,17 +16,29 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 import torch
 from torch import nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
+from cyclegan_core.translation import CONFIG_FILE, Translation, embedded_names
 from cyclegan_core.translation_config import Direction
+from train.snapshot import BEST_FOLDER, TRANSLATION_FOLDER, best_or_last
 
 OPSET = 17  # the first with layer norm; onnxruntime reads it since 1.13 (2022)
 # Float arithmetic in another order; a wrong layer is off by a hundred times as much.
 TOLERANCE = 1e-3
 INPUT, OUTPUT = "picture", "translated"
+
+
+def read_translation(name: str, *, revision: str | None = None) -> Translation:
+    """What `Translation.from_pretrained` reads, or the best translation in a run's folder. Raises CycleganError."""
+    if name not in embedded_names() and os.path.isdir(name):
+        run = Path(name)
+        if not (run / CONFIG_FILE).exists() and any((run / f).is_dir() for f in (BEST_FOLDER, TRANSLATION_FOLDER)):
+            name = str(best_or_last(run))
+    return Translation.from_pretrained(name, revision=revision)
 
 
 def export(translation: Translation, folder: Path) -> dict[Path, float]:
@@ -127,7 +140,7 @@ def _side(translation: Translation, direction: Direction) -> int:
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("translation", help="embedded name, folder or Hub repository (org/name)")
+    parser.add_argument("translation", help="embedded name, its or a run's folder, or Hub repository (org/name)")
     parser.add_argument("--output", type=Path, required=True, help="folder of the files, made where it is missing")
     parser.add_argument("--revision", help="branch, tag or commit of a Hub repository")
     return parser.parse_args(arguments)
@@ -136,7 +149,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
-        translation = Translation.from_pretrained(options.translation, revision=options.revision)
+        translation = read_translation(options.translation, revision=options.revision)
         for path, worst in export(translation, options.output).items():
             size = path.stat().st_size / 1e6
             print(f"{path} ({size:.1f} MB): largest error against PyTorch {worst:.1e} of the range [-1, 1]")

@@ -6,23 +6,20 @@ are learned in a minute from the training split that is measured: to know which 
 they mean nothing beside figures of other sets or by other features.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cyclegan_core.errors import CycleganError
 from train.augment import augment
-from train.cache import cache_folder
 from train.classifier import disturb
 from train.config import TrainConfig
 from train.data import open_domain, to_float
+from train.kept import load_or_train
 
 SIZE, WIDTH, FEATURES = 64, 16, 256  # pixels that it sees, channels of its first layer, numbers that it returns
 PICTURES, BATCH = 10_000, 128  # that it learns on
@@ -74,24 +71,25 @@ def load_or_train_encoder(data: Path, device: torch.device, *, seed: int = 0, ho
 
     Frozen and in evaluation mode; random numbers of the caller are left as they are. Raises CycleganError.
     """
-    domains = [
-        open_domain(data, f"train{side}", SIZE, seed=seed, device=device, holdout=holdout) for side in "AB"
-    ]
-    try:
-        counts = [domain.count for domain in domains]
-        told = f"{VERSION} {SIZE} {WIDTH} {FEATURES} {PICTURES} {seed} {holdout} {counts} {device.type}"
-        path = _place(data, f"features_{hashlib.sha256(told.encode()).hexdigest()[:12]}.safetensors")
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            encoder = Encoder()
-            if not _load(encoder, path):
-                print(f"Training features to measure by, on {PICTURES:,} pictures of {data.name}", flush=True)
-                _train(encoder.to(device), [domain.take for domain in domains])
-                _save(encoder, path)
-    finally:
-        for domain in domains:
-            domain.close()
+    told = {
+        "version": VERSION, "of": [SIZE, WIDTH, FEATURES, PICTURES], "seed": seed, "holdout": holdout,
+        "device": device.type,
+    }  # fmt: skip
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        encoder = load_or_train(data, "features", told, Encoder, lambda: _trained(data, device, seed, holdout))
     return encoder.to(device).eval().requires_grad_(False)
+
+
+def _trained(data: Path, device: torch.device, seed: int, holdout: float) -> Encoder:
+    print(f"Training features to measure by, on {PICTURES:,} pictures of {data.name}", flush=True)
+    encoder = Encoder().to(device)
+    with ExitStack() as opened:
+        domains = [open_domain(data, f"train{side}", SIZE, seed=seed, device=device, holdout=holdout) for side in "AB"]
+        for domain in domains:
+            opened.callback(domain.close)
+        _train(encoder, [domain.take for domain in domains])
+    return encoder
 
 
 def _train(encoder: Encoder, sources: Sequence[Callable[[int], Tensor]]) -> None:
@@ -124,33 +122,3 @@ def _same_picture(projected: Tensor, temperature: float = 0.2) -> Tensor:
     half = len(unit) // 2
     other = torch.cat([torch.arange(half, 2 * half), torch.arange(half)]).to(unit.device)
     return F.cross_entropy(likeness, other)
-
-
-def _place(data: Path, name: str) -> Path | None:
-    try:
-        return cache_folder(data) / name
-    except OSError:  # trained anew each time, then
-        return None
-
-
-def _load(encoder: Encoder, path: Path | None) -> bool:
-    if path is None or not path.is_file():
-        return False
-    try:
-        encoder.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError):  # cut off, or of another version
-        return False
-    return True
-
-
-def _save(encoder: Encoder, path: Path | None) -> None:
-    if path is None:
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file({name: t.detach().cpu().contiguous() for name, t in encoder.state_dict().items()}, partial)
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise CycleganError(f"{path.name} cannot be written beside the data ({error}); free some space") from error
-    finally:
-        partial.unlink(missing_ok=True)

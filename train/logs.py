@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from tqdm import tqdm
 
 LOG_FILE = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
+BAR_SECONDS = 0.5  # between two looks of the progress bar
 
 
 class RunLog:
@@ -20,8 +22,10 @@ class RunLog:
     def __init__(self, output: Path, *, leads: bool, pictures: int) -> None:
         """pictures: seen by the run until now."""
         self._leads, self._path = leads, output / LOG_FILE
+        self._refused = False  # whether the log could not be written
         self._bar: Any = None
         self._board: Any = None
+        self._drawn = 0.0
         if not leads:
             return
         if sys.stderr.isatty():
@@ -36,17 +40,22 @@ class RunLog:
 
     def advance(self, progress: float, rate: float) -> None:
         """progress: share of the budget, in [0, 1]. rate: pictures/s."""
-        if self._bar is not None:
-            self._bar.n = progress
-            self._bar.set_postfix_str(f"{rate:.1f} pictures/s", refresh=False)
-            self._bar.update(0)
+        now = time.monotonic()
+        if self._bar is not None and now - self._drawn > BAR_SECONDS:
+            self._bar.n, self._drawn = progress, now
+            self._bar.set_postfix_str(f"{rate:.1f} pictures/s")
 
     def report(self, counts: dict[str, Any], means: dict[str, float]) -> None:
         """counts: `pictures`, `minutes`, `rate` (pictures/s) and `left` (minutes). means: of losses, or scores."""
         if not self._leads:
             return
-        with self._path.open("a") as file:
-            file.write(json.dumps({**counts, **means}) + "\n")
+        try:
+            with self._path.open("a") as file:
+                file.write(json.dumps({**counts, **means}) + "\n")
+        except OSError as error:  # a line of a log is worth less than the run
+            if not self._refused:
+                self.say(f"note: {self._path.name} cannot be written ({error.strerror}); the run goes on without it")
+            self._refused = True
         if self._board is not None:
             for name, value in {**means, **({"rate": counts["rate"]} if "rate" in counts else {})}.items():
                 self._board.add_scalar(name, value, counts["pictures"])

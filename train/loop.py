@@ -12,14 +12,14 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Crop
 from train.batches import Batches
-from train.building import average, build_networks, load_or_train_guide
+from train.building import average, build_networks
 from train.checkpoint import load_checkpoint
 from train.config import TrainConfig
-from train.data import load_pictures, open_domain, stored_size
+from train.data import open_domain, spread_pictures, stored_size
 from train.distributed import Team
 from train.features import load_or_train_encoder
+from train.guide import load_or_train_guide
 from train.logs import RunLog
-from train.samples import spread
 from train.schedule import Budget, rate_factor, stage_at
 from train.snapshot import SHOWN, Snapshots
 from train.state import TrainingState
@@ -27,7 +27,6 @@ from train.step import discriminator_step, generator_step
 from train.validation import Validator
 from train.watch import broken
 
-GUIDE_LOOKS_AT = 10_000  # training pictures of each domain
 REPORT_SECONDS = 30
 STEPS_BETWEEN_LOOKS = 16  # at the clock, where several processes have to agree on what it says
 
@@ -62,12 +61,7 @@ def train(
 
     nets = build_networks(config, team.device, init)
     if config.attribute:
-        nets.guide = team.leader_first(
-            lambda: load_or_train_guide(
-                config, data, team.device,
-                lambda domain: _some(data, f"train{domain}", config, config.guide_size, GUIDE_LOOKS_AT),
-            )
-        )
+        nets.guide = team.leader_first(lambda: load_or_train_guide(config, data, team.device))
     if config.constancy:
         nets.encoder = team.leader_first(
             lambda: load_or_train_encoder(data, team.device, seed=config.seed, holdout=config.validation)
@@ -81,13 +75,16 @@ def train(
     if saved:
         log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
     validator = Validator(config, data, team.device, config.seed) if config.validation and team.leads else None
-    snapshots = Snapshots(config, output, crop, _shown(data, config), log, validator=validator, patience=patience)
+    snapshots = Snapshots(
+        config, output, crop, _shown(data, config), log, validator=validator, patience=patience,
+        init=init.source if init else None,
+    )  # fmt: skip
 
     first_second = began - state.seconds  # on the clock of this process, when the run would have begun without a break
     totals: dict[str, Tensor] = {}
     counted: dict[str, int] = {}
     last_report = last_snapshot = state.seconds
-    pictures_at_report, stopping = state.pictures, False
+    pictures_at_report, taken_at, stopping = state.pictures, -1, False
     while (progress := budget.progress(state.pictures, state.seconds)) < 1 and not stopping:
         if (stage := stage_at(config, progress)) != batches.stage:
             batches.enter(stage)
@@ -121,9 +118,9 @@ def train(
         ):
             for real, fake, other in zip(*(p.chunk(config.accumulate) for p in (reals, fakes, others)), strict=True):
                 with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
-                    loss, right = discriminator_step(judge, real, fake, other, config, step=state.steps, team=team)
+                    loss, part = discriminator_step(judge, real, fake, other, config, step=state.steps, team=team)
                 (loss / config.accumulate).backward()
-                parts.append({f"judge_{name}": loss.detach(), f"right_{name}": right})
+                parts.append({f"judge_{name}": loss.detach(), **{f"{k}_{name}": v for k, v in part.items()}})
         state.update("discriminators")
         if config.clip:
             losses.clip_weights(state.discriminators, config.clip)
@@ -139,29 +136,31 @@ def train(
         looks = team.all((time.monotonic() - first_second, stop_asked()))
         state.seconds, stopping = looks[0][0], any(asked for _, asked in looks)
         ending = stopping or budget.progress(state.pictures, state.seconds) >= 1
+        rate = (state.pictures - pictures_at_report) / max(state.seconds - last_report, 1e-6)
+        log.advance(progress, rate)
 
         if ending or state.seconds - last_report > REPORT_SECONDS:
             means = {name: round(float(team.mean(total)) / counted[name], 4) for name, total in totals.items()}
-            rate = (state.pictures - pictures_at_report) / max(state.seconds - last_report, 1e-6)
             _report(state, budget, log, rate, means)
             if names := broken(means):
                 raise CycleganError(
-                    f"the losses {', '.join(names)} are no longer finite numbers; the last checkpoint is kept: go on "
-                    "from it in another --output with --init RUN/translation and a lower --learning-rate"
+                    f"the losses {', '.join(names)} are no longer finite numbers; nothing saved before was changed: "
+                    "start again in another --output with a lower --learning-rate"
                 )
             for note in snapshots.watch.losses(means, progress):
                 log.say(f"note: {note}")
             totals, counted = {}, {}
             last_report, pictures_at_report = state.seconds, state.pictures
         if state.seconds - last_snapshot > 60 * snapshot_minutes:
-            snapshots.take(state, batches, progress)
+            translation, taken_at = snapshots.take(state, batches, progress), state.steps
             if snapshots.no_longer_improves(state):
                 log.say(f"The validation score has not improved for {patience} snapshots: ending here")
                 break
             last_snapshot = team.told(time.monotonic() - first_second)
     if not batches.stage.size:  # a run that was over before it began still tells what it is made of
         batches.enter(stage_at(config, 1.0))
-    translation = snapshots.take(state, batches, budget.progress(state.pictures, state.seconds))
+    if taken_at != state.steps:
+        translation = snapshots.take(state, batches, budget.progress(state.pictures, state.seconds))
     batches.close()
     log.close()
     return translation
@@ -171,22 +170,15 @@ def _shown(data: Path, config: TrainConfig) -> dict[str, Tensor]:
     """The pictures of the sample sheet: of the test split, or of the training split where there is none."""
     shown = {}
     for direction, domain in (("a_to_b", "A"), ("b_to_a", "B")):
-        if (data / f"test{domain}").is_dir():
-            shown[direction] = spread(load_pictures(data / f"test{domain}", stored_size(data, config.size)), SHOWN)
-        else:
-            shown[direction] = _some(data, f"train{domain}", config, config.size, SHOWN)
+        shown[direction] = spread_pictures(data / f"test{domain}", stored_size(data, config.size), SHOWN)
+        if not len(shown[direction]):
+            opened = open_domain(
+                data, f"train{domain}", config.size, seed=config.seed, device=torch.device("cpu"),
+                holdout=config.validation,
+            )  # fmt: skip
+            shown[direction] = opened.spread(SHOWN)
+            opened.close()
     return shown
-
-
-def _some(data: Path, split: str, config: TrainConfig, size: int, count: int) -> Tensor:
-    """At most so many pictures of a training split, none of them held out: uint8 (N, 3, S, S) on the CPU."""
-    domain = open_domain(
-        data, split, size, seed=config.seed, device=torch.device("cpu"), holdout=config.validation
-    )
-    try:
-        return domain.spread(count)
-    finally:
-        domain.close()
 
 
 def _report(state: TrainingState, budget: Budget, log: RunLog, rate: float, means: dict[str, float]) -> None:
@@ -194,9 +186,8 @@ def _report(state: TrainingState, budget: Budget, log: RunLog, rate: float, mean
     minutes = state.seconds / 60
     left = minutes * (1 - progress) / progress if progress else 0.0
     if budget.pictures is not None and rate:
-        left = min(left, (budget.pictures - state.pictures) / rate / 60)
+        left = max(0.0, min(left, (budget.pictures - state.pictures) / rate / 60))
     counts = {
         "pictures": state.pictures, "minutes": round(minutes, 2), "rate": round(rate, 1), "left": round(left, 1)
     }  # fmt: skip
-    log.advance(progress, rate)
     log.report(counts, means)

@@ -18,6 +18,7 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import get_args
@@ -36,7 +37,7 @@ from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from train import classic, report, sources
 from train.cache import square
 from train.data import CROPS_FILE
-from train.report import Report
+from train.report import FOLDERS, Report
 from train.sources import Labelled
 
 Template = tuple[tuple[float, float], ...]
@@ -44,7 +45,6 @@ Template = tuple[tuple[float, float], ...]
 Cut = Callable[[Labelled], tuple[NDArray[np.uint8] | None, str]]
 
 TEMPLATES: dict[str, Template | None] = {"tight": TIGHT_TEMPLATE, "wide": WIDE_TEMPLATE, "no": None}
-FOLDERS = [f"{split}{domain}" for split in ("train", "test") for domain in "AB"]
 BLUR_SIDE = 64  # sharpness is measured at the size that a first stage trains on
 # Mean distance between the channels below which a picture counts as grey, in units of 1/255.
 GREY_CHROMA = 4.0
@@ -86,34 +86,6 @@ def as_it_is(item: Labelled) -> tuple[None, str]:
     return None, ""
 
 
-def in_test_split(name: str, share: float, seed: int) -> bool:
-    """Whether a picture belongs to the test split: decided by its name alone, so that adding pictures moves none.
-
-    Pictures of the same name in both domains, as pairs have, are on the same side of the split.
-    """
-    return _hash(name, seed) < share * 2**64
-
-
-def _hash(name: str, seed: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest()[:8], "big")
-
-
-def in_order(pictures: Iterable[Labelled], test: float | int, seed: int) -> list[Labelled]:
-    """The pictures in the order in which they are cut: by a hash of their names where `test` is a count.
-
-    The first ones that are kept of each domain are then for testing, so that there are as many as were asked for.
-    Raises CycleganError where a count leaves none for training.
-    """
-    items = list(pictures)
-    if isinstance(test, float):
-        return items
-    for domain in get_args(sources.Domain):
-        free = sum(item.domain == domain and item.split is None for item in items)
-        if free and test >= free:
-            raise CycleganError(f"--test {test} leaves none of the {free:,} pictures of {domain} for training")
-    return sorted(items, key=lambda item: (_hash(item.path.name, seed), str(item.path)))
-
-
 def prepare(
     pictures: Iterable[Labelled], output: Path, *, test: float | int, seed: int, cutter: Cut, found: Report
 ) -> None:
@@ -121,9 +93,11 @@ def prepare(
 
     What an earlier, interrupted run wrote is kept, so the same command goes on where it stopped.
     """
-    items = in_order(pictures, test, seed)
+    items = sources.in_order(pictures, test, seed)
+    named = Counter((item.domain, item.split, _name(item, cutter)) for item in items)
     seen: set[str] = set()
-    taken: set[Path] = set()
+    taken: dict[Path, Labelled] = {}
+    tests: Counter[str] = Counter()
     for folder in FOLDERS:
         (output / folder).mkdir(parents=True, exist_ok=True)
     for item in tqdm(items, unit=" pictures", smoothing=0.05, disable=None):
@@ -136,37 +110,61 @@ def prepare(
             tqdm.write(f"{item.path.name} cannot be read: {error.strerror}", file=sys.stderr)
             found.drop("unreadable", item.path)
             continue
-        if isinstance(test, float):
-            for_test = in_test_split(item.path.name, test, seed)
-        else:
-            for_test = found.counts[f"test{item.domain}"] < test
+        for_test = sources.in_test_split(item.key, test, seed) if isinstance(test, float) else tests[item.domain] < test
         split = item.split or ("test" if for_test else "train")
-        suffix = item.path.suffix.lower() if cutter is as_it_is else ".png"
-        name = f"{item.path.stem}{suffix}"
+        name = _name(item, cutter)
         target = output / f"{split}{item.domain}" / name
-        if target in taken:  # another folder has a picture of this name
-            name = f"{item.path.stem}-{digest[:12]}{suffix}"
-            target = target.with_name(name)
+        if named[item.domain, item.split, name] > 1 or target in taken:  # another folder has a picture of this name
+            target = target.with_name(f"{target.stem}-{digest[:12]}{target.suffix}")
         reason = "duplicate" if digest in seen else ""  # the same photo on both sides of the split would leak
         if not reason and not target.exists():
-            picture = None
-            try:
-                picture, reason = cutter(item)
-            except PictureError as error:
-                tqdm.write(str(error), file=sys.stderr)
-                reason = "unreadable"
-            if not reason:
-                _write(picture, item.path, target)
+            other = output / f"{'train' if split == 'test' else 'test'}{item.domain}" / target.name
+            if item.split is None and other.is_file() and other not in taken:  # an earlier run had it on that side
+                other.replace(target)
+            else:
+                reason = _make(item, cutter, target)
         if reason:
             found.drop(reason, item.path)
         else:
-            found.keep(f"{split}{item.domain}", target)
-            taken.add(target)
+            taken[target] = item
+            tests[item.domain] += split == "test"
             seen.add(digest)
+    if isinstance(test, float):
+        taken = _settled(taken, sources.splits(list(taken.values()), test, seed))
+    for path in taken:
+        found.keep(path.parent.name, path)
     for folder in FOLDERS:  # what an earlier run wrote of files that are gone, or are seen as duplicates now
         for path in (output / folder).iterdir():
             if path not in taken and path.is_file():
                 path.unlink()
+
+
+def _name(item: Labelled, cutter: Cut) -> str:
+    return f"{item.path.stem}{item.path.suffix.lower() if cutter is as_it_is else '.png'}"
+
+
+def _make(item: Labelled, cutter: Cut, target: Path) -> str:
+    """Writes the picture, or returns why it is dropped."""
+    try:
+        picture, reason = cutter(item)
+    except PictureError as error:
+        tqdm.write(str(error), file=sys.stderr)
+        return "unreadable"
+    if not reason:
+        _write(picture, item.path, target)
+    return reason
+
+
+def _settled(taken: dict[Path, Labelled], splits: list[sources.Split]) -> dict[Path, Labelled]:
+    """Moves the pictures to their sides of the split, and returns where they are then."""
+    settled = {}
+    for (path, item), split in zip(taken.items(), splits, strict=True):
+        place = path.parent.with_name(f"{split}{item.domain}") / path.name
+        if place != path and place not in taken:
+            path.replace(place)
+            path = place
+        settled[path] = item
+    return settled
 
 
 def _write(picture: NDArray[np.uint8] | None, source: Path, target: Path) -> None:
@@ -267,9 +265,11 @@ def _made_by(options: argparse.Namespace, template: Template | None) -> dict[str
     return {**told, "source": hashlib.sha256(json.dumps(places).encode()).hexdigest()[:12]}
 
 
-def _refuse_a_mixture(options: argparse.Namespace, made_by: dict[str, object]) -> None:
-    """Raises CycleganError where the output holds other pictures, or the set itself."""
+def _refuse_output(options: argparse.Namespace, made_by: dict[str, object]) -> None:
+    """Raises CycleganError where the output is no place for these pictures."""
     output: Path = options.output
+    if output.exists() and not output.is_dir():
+        raise CycleganError(f"--output {output.name} is a file; name a folder")
     mine = output.resolve()
     for place in (vars(options).get(name) for name in ("folder", "folder_b")):
         theirs = place.resolve() if place else None
@@ -277,27 +277,14 @@ def _refuse_a_mixture(options: argparse.Namespace, made_by: dict[str, object]) -
             mine == theirs or (options.set == "folder" and (mine in theirs.parents or theirs in mine.parents))
         ):
             raise CycleganError(f"--output {output.name} overlaps with the set; name a folder apart from it")
-    if not any((output / folder).is_dir() and any((output / folder).iterdir()) for folder in FOLDERS):
-        return
-    before = report.earlier(output)
-    if before is None:  # crops of a program that wrote no report
-        try:
-            before = {**made_by, **json.loads((output / CROPS_FILE).read_text())}
-        except (OSError, ValueError, TypeError) as error:
-            raise CycleganError(f"{output.name} holds pictures of another kind; name an empty --output") from error
-    different = sorted(name for name in made_by.keys() | before.keys() if before.get(name) != made_by.get(name))
-    if different := [name for name in different if name in made_by]:
-        raise CycleganError(
-            f"{output.name} holds pictures that were prepared with another {', '.join(different)};"
-            " name another --output, or delete it"
-        )
+    report.refuse_a_mixture(output, made_by)
 
 
 def _run(options: argparse.Namespace) -> None:
     output: Path = options.output
     template = _template(options)
     made_by = _made_by(options, template)
-    _refuse_a_mixture(options, made_by)
+    _refuse_output(options, made_by)
     pictures = list(_labelled(options))
     output.mkdir(parents=True, exist_ok=True)
     found = Report(made_by)
@@ -313,12 +300,21 @@ def _run(options: argparse.Namespace) -> None:
     print(f"Look at {output.name}/{report.SHEET_FILE}; {output.name}/{report.REPORT_FILE} lists what was dropped")
     if options.set == "classic":
         classic.clean(output)
+    for domain in "AB":
+        if not found.counts[f"train{domain}"] and (tests := found.counts[f"test{domain}"]):
+            raise CycleganError(
+                f"no picture was left for train{domain}, as all {tests:,} that can be used are for testing; give a"
+                " smaller --test and another --output"
+            )
     if empty := [f"train{domain}" for domain in "AB" if not found.counts[f"train{domain}"]]:
         raise CycleganError(f"no picture was left for {' and '.join(empty)}; the report says why")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    for name in ("output", "folder", "folder_b", "men"):
+        if place := vars(options).get(name):
+            setattr(options, name, place.absolute())  # so that `.` has a name for messages
     try:
         if not 16 <= options.size <= 1024:
             raise CycleganError(f"--size must be 16 to 1024 pixels, not {options.size}")

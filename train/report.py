@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import images
-from cyclegan_core.errors import PictureError
+from cyclegan_core.errors import CycleganError, PictureError
 from train.cache import square
+from train.data import CROPS_FILE
 
+FOLDERS = [f"{split}{domain}" for split in ("train", "test") for domain in "AB"]
 REPORT_FILE = "report.json"
 SHEET_FILE = "contact_sheet.jpg"
 COLUMNS, SIDE, TITLE = 12, 128, 24  # pictures in a row, pixels of one, pixels of the line above
@@ -43,7 +45,24 @@ class Report:
             self._dropped[reason].append(path)
 
     def lines(self) -> list[str]:
-        return [f"{count:7d}  {name}" for name, count in sorted(self.counts.items())]
+        """What is printed: the counts, and the notes."""
+        return [*(f"{count:7d}  {name}" for name, count in sorted(self.counts.items())), *self.notes()]
+
+    def notes(self) -> list[str]:
+        """What cannot be done with so few test pictures."""
+        notes = []
+        if empty := [f"test{d}" for d in "AB" if self.counts[f"train{d}"] and not self.counts[f"test{d}"]]:
+            notes.append(
+                f"{' and '.join(empty)} {'are' if len(empty) > 1 else 'is'} empty: sample sheets will show training "
+                "pictures, and train/evaluate.py cannot measure; prepare more pictures, or with --test 0.1 into "
+                "another --output"
+            )
+        if single := [folder for folder in ("testA", "testB") if self.counts[folder] == 1]:
+            notes.append(
+                f"{' and '.join(single)} {'hold' if len(single) > 1 else 'holds'} one picture: train/evaluate.py needs "
+                "two at least"
+            )
+        return notes
 
     def begin(self, output: Path) -> None:
         """Says in the output what it is made of, before the first picture is there."""
@@ -68,6 +87,7 @@ class Report:
             "made_by": self.made_by,
             "finished": finished,
             "counts": dict(sorted(self.counts.items())),
+            "notes": self.notes() if finished else [],
             "dropped": {reason: [path.name for path in paths] for reason, paths in sorted(self._dropped.items())},
         }
         partial = output / f"{REPORT_FILE}.partial"
@@ -75,12 +95,22 @@ class Report:
         partial.replace(output / REPORT_FILE)
 
 
-def earlier(output: Path) -> dict[str, Any] | None:
-    """What the pictures in the folder were made by; None where there are none, or nobody knows."""
+def refuse_a_mixture(output: Path, made_by: dict[str, Any]) -> None:
+    """Raises CycleganError where the output holds pictures that were made by something else."""
+    if not any((output / folder).is_dir() and any((output / folder).iterdir()) for folder in FOLDERS):
+        return
     try:
-        return json.loads((output / REPORT_FILE).read_text())["made_by"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+        before = {**json.loads((output / REPORT_FILE).read_text())["made_by"]}
+    except (OSError, ValueError, LookupError, TypeError):  # crops of a program that wrote no report
+        try:
+            before = {**made_by, **json.loads((output / CROPS_FILE).read_text())}
+        except (OSError, ValueError, TypeError) as error:
+            raise CycleganError(f"{output.name} holds pictures of another kind; name an empty --output") from error
+    if different := sorted(name for name in made_by if before.get(name) != made_by[name]):
+        raise CycleganError(
+            f"{output.name} holds pictures that were prepared with another {', '.join(different)};"
+            " name another --output, or delete it"
+        )
 
 
 def _spread(paths: list[Path], number: int) -> list[Path]:

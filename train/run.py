@@ -13,6 +13,8 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext, suppress
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -24,9 +26,10 @@ import torch
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translation_config import Crop, Direction
+from train.checkpoint import alone_in
 from train.config import TrainConfig
-from train.data import read_crop
+from train.data import count_pictures, read_crop, source
 from train.distributed import Team
 from train.dry_run import dry_run
 from train.loop import train
@@ -115,35 +118,47 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.push_to_hub and team.leads:
             remember(options.output, request)
-        train(
-            config,
-            options.data,
-            options.output,
-            budget=budget,
-            team=team,
-            crop=read_crop(options.data, config.size),
-            init=init,
-            snapshot_minutes=options.snapshot_minutes,
-            patience=options.patience,
-            stop_asked=lambda: bool(asked),
-        )
+        crop = read_crop(options.data, config.size)
+        if team.leads and init is not None:
+            _compare_crops(init, crop)
+        with alone_in(options.output) if team.leads else nullcontext():
+            train(
+                config,
+                options.data,
+                options.output,
+                budget=budget,
+                team=team,
+                crop=crop,
+                init=init,
+                snapshot_minutes=options.snapshot_minutes,
+                patience=options.patience,
+                stop_asked=lambda: bool(asked),
+            )
         if asked:
             print("Stopped; the same command resumes.", flush=True)
             return 130
         if team.leads:
             if find_spec("matplotlib"):
-                plot(options.output)
+                _draw(options.output)
             print(f"Done: {options.output / 'translation'}", flush=True)
             if options.push_to_hub:
                 _push(options, options.output)
     except CycleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'} cannot be used: {error.strerror or error}", file=sys.stderr)
+        return 1
     except torch.OutOfMemoryError:
         print(
             "error: the device's memory is too small for this batch; choose a smaller --batch, or cut it into parts "
             "with --set accumulate=2; the last checkpoint is kept", file=sys.stderr,
         )  # fmt: skip
+        return 1
+    except RuntimeError:
+        if team is None or team.leads:
+            raise
+        print(f"error: process {team.rank} ends as another one has ended; that one says why", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped at once; the last checkpoint is kept.", file=sys.stderr)
@@ -158,7 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _config(options: argparse.Namespace, init: Translation | None, team: Team) -> TrainConfig:
     """The preset with what the command line, and the translation that it starts from, say otherwise."""
-    config = preset(options.preset or _preset_of(init))
+    if options.preset or init is None:
+        config = preset(options.preset or "gender")
+    else:
+        config, whose = recipe_of(init)
+        if team.leads:
+            print(f"Recipe: {whose}", flush=True)
     changes: dict[str, Any] = {}
     if init is not None:
         described = init.config
@@ -168,9 +188,9 @@ def _config(options: argparse.Namespace, init: Translation | None, team: Team) -
             "output": described.output,
             "gain": described.gain,
         }
+        changes["stages"] = ()  # it has been through them
         if described.crop is not None:
             changes["size"] = described.crop.size
-            changes["stages"] = ()
         if not options.preset:
             changes["translation"] = described.name
             changes["directions"] = tuple(
@@ -204,26 +224,49 @@ def _config(options: argparse.Namespace, init: Translation | None, team: Team) -
     return config.with_fields(changes)
 
 
-def _preset_of(init: Translation | None) -> str:
-    """The preset of an embedded translation's own name; `cyclegan` for one of another name."""
-    if init is None:
-        return "gender"
-    return init.config.name if init.config.name in PRESETS else "cyclegan"
+def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
+    """The recipe that a translation was trained by, else the preset of its name or `cyclegan`; and which it is."""
+    known = {field.name for field in fields(TrainConfig)}
+    told = init.config.training.get("config")
+    name = init.config.name if init.config.name in PRESETS else "cyclegan"
+    if isinstance(told, dict):
+        with suppress(CycleganError):  # of another program, or of another version of this one
+            config = preset(name).with_fields({key: value for key, value in told.items() if key in known})
+            return config, f"that of {init.config.name}'s own training"
+    return preset(name), f"the preset {name}"
+
+
+def _draw(output: Path) -> None:
+    """The plot of the log, for want of which no run fails."""
+    try:
+        plot(output)
+    except (CycleganError, OSError) as error:
+        print(f"note: the log is not drawn: {error}", flush=True)
+
+
+def _compare_crops(init: Translation, crop: Crop | None) -> None:
+    """A note where the pictures were cut in another way than those that the start was trained on."""
+    begun = init.config.crop
+    if (begun and (begun.template, begun.margin)) != (crop and (crop.template, crop.margin)):
+        print(
+            f"note: {init.config.name} was trained on pictures that were cut in another way than these; it will take "
+            "longer, and faces cut by train/prepare.py as its own were would be better", flush=True,
+        )  # fmt: skip
 
 
 def _budget(options: argparse.Namespace, config: TrainConfig) -> Budget:
     pictures = options.pictures
     if options.epochs is not None:
-        from train.data import source
-
         counts = []
         for split in ("trainA", "trainB"):
             place = source(options.data, split)
             if not isinstance(place, Path):
                 raise CycleganError("--epochs needs folders that can be counted; give --pictures for a stream")
-            counts.append(len(list(place.iterdir())) if place.is_dir() else 0)
+            counts.append(count_pictures(place))
         by_epochs = max(1, round(options.epochs * max(counts)))
         pictures = by_epochs if pictures is None else min(pictures, by_epochs)
+    if options.patience and not config.validation:
+        raise CycleganError("--patience needs validation pictures; leave out --set validation=0")
     if options.minutes is None and pictures is None and not options.dry_run:
         raise CycleganError("give a budget: --minutes, --pictures or --epochs")
     return Budget(minutes=options.minutes, pictures=pictures)

@@ -41,7 +41,7 @@ class Snapshots:
     """Takes the snapshots of one run.
 
     shown: uint8 (N, 3, S, S) for `a_to_b` and `b_to_a`, the same at every snapshot. patience: snapshots without a
-    better score after which the run should end; None: it does not.
+    better score after which the run should end; None: it does not. init: what the generators were at the start.
     """
 
     config: TrainConfig
@@ -51,6 +51,7 @@ class Snapshots:
     log: RunLog
     validator: Scores | None = None
     patience: int | None = None
+    init: str | None = None
     watch: Watch = field(default_factory=Watch)
 
     def take(self, state: TrainingState, batches: Batches, progress: float) -> Translation:
@@ -60,8 +61,8 @@ class Snapshots:
         """
         if not all(bool(torch.isfinite(p).all()) for p in state.generators.parameters()):
             raise CycleganError(
-                "the weights are no longer finite numbers; the last checkpoint is kept: start again from it with a "
-                "lower --learning-rate in another --output (--init RUN/translation)"
+                "the weights are no longer finite numbers; nothing saved before was changed: start again in another "
+                "--output with a lower --learning-rate"
             )
         translation = self._translation(state, batches)
         if state.team.leads:
@@ -89,6 +90,7 @@ class Snapshots:
             "processes": state.team.world,
             "command": _command(),
             "commit": _commit(),
+            **({"init": self.init} if self.init else {}),
             **{f"train_{side}": count for side, count in batches.counts().items()},
             "config": self.config.to_dict(),
         }
@@ -104,12 +106,19 @@ class Snapshots:
         scores = self.validator.score(dict(state.ema.items()))
         counts: dict[str, Any] = {"pictures": state.pictures, "minutes": round(state.seconds / 60, 2)}
         self.log.report(counts, {f"validation/{name}": round(value, 4) for name, value in scores.items()})
-        if scores["score"] < state.best.get("score", float("inf")):
-            state.best = {"score": scores["score"], "pictures": state.pictures, "since": 0}
+        if scores["score"] < self._best_score():
+            state.best = {"pictures": state.pictures, "since": 0}
             translation.config.training["validation"] = scores
             translation.save(self.output / BEST_FOLDER)
         else:
             state.best = {**state.best, "since": state.best.get("since", 0) + 1}
+
+    def _best_score(self) -> float:
+        """Of what is in `best`, as a kill may come between its writing and the checkpoint's."""
+        try:
+            return float(Translation.load(self.output / BEST_FOLDER).config.training["validation"]["score"])
+        except (CycleganError, KeyError, TypeError, ValueError):
+            return float("inf")
 
     def _show(self, state: TrainingState, progress: float) -> None:
         """The sample sheet, and what can be read off it."""
@@ -131,8 +140,13 @@ class Snapshots:
 
 
 def _command() -> str:
-    """The command line, with the names alone of folders whose whole path would tell about somebody's machine."""
-    return shlex.join(["python", *(Path(word).name if Path(word).is_absolute() else word for word in sys.argv)])
+    return shlex.join(["python", *map(_shortened, sys.argv)])
+
+
+def _shortened(word: str) -> str:
+    """A word of a command line; of a folder whose whole path would tell about somebody's machine the name alone."""
+    option, equals, value = word.rpartition("=")
+    return option + equals + Path(value).name if Path(value).is_absolute() else word
 
 
 @cache

@@ -1,7 +1,11 @@
-"""Which pictures of a set belong to domain A and to domain B, read from how the set names, lists or files them."""
+"""Which pictures of a set belong to domain A and to domain B, read from how the set names, lists or files them.
 
+And which of them are kept for testing: decided by their names.
+"""
+
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -14,6 +18,7 @@ Split = Literal["train", "test"]
 Sex = Literal["male", "female"]
 UTKFACE_NAME = re.compile(r"^(?P<age>\d{1,3})_(?P<sex>[01])_(?P<race>[0-4])_\d+\.jpg")
 UTKFACE_SEX: dict[str, Sex] = {"0": "male", "1": "female"}
+FEWEST_TESTS = 8  # pictures of a domain, or a fifth of a small one: a share may come to none of them
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,66 @@ class Labelled:
     reason: str = ""
     split: Split | None = None  # where the set has a split of its own
     drawn: bool = False  # no photograph: taken as it is, as no detector places the landmarks of a drawing well
+    within: str = ""  # its path within the domain's folder, where that is more than its name
+
+    @property
+    def key(self) -> str:
+        """What its split is decided by."""
+        return self.within or self.path.name
+
+
+def in_test_split(key: str, share: float, seed: int) -> bool:
+    """Whether a picture belongs to the test split: decided by its key alone, so that adding pictures moves none.
+
+    Pictures of the same key in both domains, as pairs have, are on the same side of the split.
+    """
+    return _hash(key, seed) < share * 2**64
+
+
+def _hash(key: str, seed: int) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}:{key}".encode(errors="surrogateescape")).digest()[:8], "big")
+
+
+def in_order(pictures: Iterable[Labelled], test: float | int, seed: int) -> list[Labelled]:
+    """The pictures in the order in which they are cut: by a hash of their keys where `test` is a count.
+
+    The first ones that are kept of each domain are then for testing, so that there are as many as were asked for.
+    Raises CycleganError where a count leaves none for training.
+    """
+    items = list(pictures)
+    if isinstance(test, float):
+        return items
+    for domain in get_args(Domain):
+        free = sum(item.domain == domain and item.split is None for item in items)
+        if free and test >= free:
+            raise CycleganError(f"--test {test} leaves none of the {free:,} pictures of {domain} for training")
+    return sorted(items, key=lambda item: (_hash(item.key, seed), str(item.path)))
+
+
+def splits(kept: Sequence[Labelled], share: float, seed: int) -> list[Split]:
+    """For each of the pictures that were kept its side, where a share is for testing.
+
+    It is that of `in_test_split`, but where the share comes to fewer than FEWEST_TESTS of a domain, and to less than a
+    fifth, the next keys in the order of the hash fill up, with their pairs in the other domain. So in a small set, and
+    there alone, a picture that is added may move others: it makes the fifth larger, or comes before one that fills up.
+    At least one picture of a domain is for training. A share of 0 keeps none for testing.
+    """
+    testing = {item.key for item in kept if in_test_split(item.key, share, seed)}
+    ranked = sorted((item for item in kept if item.split is None), key=lambda item: _hash(item.key, seed))
+    for domain in get_args(Domain):
+        own = [item for item in kept if item.domain == domain]
+        tests = sum(item.split == "test" or (item.split is None and item.key in testing) for item in own)
+        fewest = min(FEWEST_TESTS, -(-len(own) // 5), len(own) - 1) if share else 0
+        for item in ranked:
+            if tests < fewest and item.domain == domain and item.key not in testing:
+                testing.add(item.key)
+                tests += 1
+    sides: list[Split] = [item.split or ("test" if item.key in testing else "train") for item in kept]
+    for domain in get_args(Domain):
+        if not any(item.domain == domain and side == "train" for item, side in zip(kept, sides, strict=True)):
+            last = [item for item in ranked if item.domain == domain][-1:]
+            sides = ["train" if item in last else side for item, side in zip(kept, sides, strict=True)]
+    return sides
 
 
 def utkface_by_sex(folder: Path, *, ages: tuple[int, int]) -> Iterator[Labelled]:
@@ -116,7 +181,8 @@ def folders(a: Path, b: Path | None = None) -> Iterator[Labelled]:
         if a.resolve() == b.resolve() or {a.resolve(), b.resolve()} & {*a.resolve().parents, *b.resolve().parents}:
             raise CycleganError(f"{a.name} and {b.name} share pictures; name two folders apart from each other")
         for folder, domain in ((a, "A"), (b, "B")):
-            yield from (Labelled(path, domain) for path in _pictures(folder))  # type: ignore[arg-type]
+            for path in _pictures(folder):
+                yield Labelled(path, domain, within=path.relative_to(folder).as_posix())  # type: ignore[arg-type]
         return
     if (a / "trainA").is_dir() or (a / "testA").is_dir():
         yield from _split_folders(a)
@@ -130,14 +196,17 @@ def _split_folders(folder: Path) -> Iterator[Labelled]:
     for domain in get_args(Domain):
         # A set with validation pictures keeps them for whoever tunes by them; here they are tests.
         tests = [path for name in ("test", "val") for path in _listed(folder / f"{name}{domain}")]
-        for path in _listed(folder / f"train{domain}"):
-            yield Labelled(path, domain, split="train" if tests else None)
+        for path in _listed(training := folder / f"train{domain}"):
+            within = path.relative_to(training).as_posix()
+            yield Labelled(path, domain, split="train" if tests else None, within=within)
         yield from (Labelled(path, domain, split="test") for path in tests)
 
 
 def _pictures(folder: Path) -> list[Path]:
     """The pictures of a folder and of the folders in it. Raises CycleganError where there are none."""
     if not folder.is_dir():
+        if folder.is_file():
+            raise CycleganError(f"{folder.name} is a file; name the folder that it is in")
         raise CycleganError(f"there is no folder {folder}; check the name")
     files = _listed(folder)
     if not files:
@@ -151,6 +220,7 @@ def _listed(folder: Path) -> list[Path]:
         path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in images.SUFFIXES
+        and (path.is_file() or path.is_symlink())  # one that leads nowhere is reported
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
 

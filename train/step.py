@@ -100,33 +100,39 @@ def discriminator_step(
     *,
     step: int,
     team: Team,
-) -> tuple[Tensor, Tensor]:
-    """Loss of one discriminator, and the share of its scores that are on the right side, in [0, 1].
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Loss of one discriminator; and `right`, the share of its scores that are on the right side, in [0, 1].
+
+    A critic (Wasserstein) has no right side: there `right` is missing.
 
     real: of its domain. fake: out of the history. other_real: real pictures of the other domain, which count as fakes
     where `config.cross_domain` says so. All are float (B, 3, S, S) without a gradient.
     """
-    if config.cross_domain:
-        fake = torch.cat([fake, other_real])
-    shown = [
-        diff_augment(pictures, config.diff_augment, rank=team.rank, world=team.world) for pictures in (real, fake)
-    ]
+
+    def seen(pictures: Tensor) -> Tensor:
+        return diff_augment(pictures, config.diff_augment, rank=team.rank, world=team.world)
+
+    real, fake = seen(real), seen(fake)
+    fakes = torch.cat([fake, seen(other_real)]) if config.cross_domain else fake
     if _mixes(judge):
-        scores_real, scores_fake = _scores(judge, shown[0]), _scores(judge, shown[1])
+        scores_real, scores_fake = _scores(judge, real), _scores(judge, fakes)
     else:  # one pass is faster
-        both = [scores.split([len(real), len(fake)]) for scores in _scores(judge, torch.cat(shown))]
+        both = [scores.split([len(real), len(fakes)]) for scores in _scores(judge, torch.cat([real, fakes]))]
         scores_real, scores_fake = [pair[0] for pair in both], [pair[1] for pair in both]
     loss = losses.ADVERSARIAL[config.adversarial].discriminator(scores_real, scores_fake)
     with torch.autocast(real.device.type, enabled=False):  # slopes of slopes want full precision
         if config.gradient_penalty:
-            loss = loss + config.gradient_penalty * losses.gradient_penalty(judge, real, fake[: len(real)])
+            penalty = losses.gradient_penalty(judge, real, fake, rank=team.rank, world=team.world)
+            loss = loss + config.gradient_penalty * penalty
         if config.r1 and step % config.r1_every == 0:
             loss = loss + 0.5 * config.r1 * config.r1_every * losses.r1_penalty(judge, real)
+    if config.adversarial == "wasserstein":
+        return loss, {}
     middle = 0.5 if config.adversarial == "least_squares" else 0.0
     with torch.no_grad():
         right = [(scores > middle).float().mean() for scores in scores_real]
         right += [(scores < middle).float().mean() for scores in scores_fake]
-    return loss, torch.stack(right).mean()
+    return loss, {"right": torch.stack(right).mean()}
 
 
 def resized(pictures: Tensor, size: int) -> Tensor:

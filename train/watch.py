@@ -10,6 +10,7 @@ WON = 0.98  # share of scores on the right side, above which a discriminator giv
 ALIKE = 0.3  # of the inputs' spread; below it all outputs look the same
 UNCHANGED = 1.0  # mean change of a pixel in 1/255, below which nothing happens
 INVERTED = -0.25  # correlation of light and dark before and after, below which a picture has become its negative
+EXPLODED = 1e4  # a mean loss above it is no training any more
 EARLY = 0.1  # share of the budget before which none of this is a fault
 
 
@@ -25,14 +26,20 @@ class Watch:
     def losses(self, means: dict[str, float], progress: float) -> list[str]:
         """means: of the log, among them `right_a` and `right_b`, how often each discriminator is right, in [0, 1]."""
         notes = []
+        if grown := [name for name, value in means.items() if value > EXPLODED and name != "rate"]:
+            notes = self._new(
+                "exploded",
+                [f"the losses {', '.join(grown)} have exploded; start again with a lower --learning-rate"],
+            )
+        won = []
         for side in "ab":
             if progress > EARLY and means.get(f"right_{side}", 0.0) > WON:
-                notes.append(
+                won.append(
                     f"the discriminator of domain {side.upper()} is right on {means[f'right_{side}']:.1%}: it has won, "
                     "and the generators learn nothing from it; try a smaller --set discriminator_pace, "
                     '--set diff_augment=color,translation for a small set, or --set r1=1'
                 )
-        return self._new("won", notes)
+        return notes + self._new("won", won)
 
     def pictures(self, before: Tensor, after: Tensor, direction: str, progress: float) -> list[str]:
         """before, after: uint8 (N, 3, H, W), the fixed pictures of the sample sheet and what was made of them."""
