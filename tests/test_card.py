@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
+from cyclegan_core.translation_config import Direction
 from demo.model_cards import numbers_of, text_of
 from train import card, plot
 from train.presets import preset
@@ -166,3 +168,16 @@ def test_what_cannot_be_drawn_is_a_sentence(run: Path, capsys: pytest.CaptureFix
     (run / "log.jsonl").write_text("")
     assert plot.main([str(run)]) == 1
     assert "holds no numbers yet" in capsys.readouterr().err
+
+
+def test_a_translation_of_one_way_has_a_card_too(tiny_translation: Path, tmp_path: Path) -> None:
+    both = Translation.load(tiny_translation)
+    way = Direction.A_TO_B
+    one = Translation(
+        replace(both.config, directions={way: both.config.directions[way]}), {way: both.generators[way]}
+    )
+    one.save(tmp_path / "one")
+    card.ensure_card(tmp_path / "one")
+    text = (tmp_path / "one" / "README.md").read_text()
+    assert f"A generator of a CycleGAN, **{both.config.directions[way]}**." in text
+    assert "two" not in text.split("## How good it is")[0]

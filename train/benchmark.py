@@ -1,6 +1,6 @@
 """How fast training is: pictures/s and memory of a plain loop and of ours, in one run.
 
-python -m train.benchmark --preset cyclegan --size 128
+python train/benchmark.py --preset cyclegan --size 128
 
 Both train the same networks at the same resolution, on pictures that are in memory already. The plain loop trains as
 pytorch-CycleGAN-and-pix2pix does: in float32, one picture of each domain at a time, every network called for each
@@ -22,6 +22,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 import torch.nn.functional as F
@@ -71,7 +73,7 @@ class Measured:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the figures of both loops and their ratio; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m train.benchmark", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python train/benchmark.py", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--preset", choices=list(PRESETS), default="cyclegan", help="networks and recipe (default: cyclegan)")
     add("--size", type=_count, help="pixels of the pictures (default: the preset's)")

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import CARD_FILE, WEIGHTS_FILE, Translation
-from cyclegan_core.translation_config import Direction, TranslationConfig
+from cyclegan_core.translation import CARD_FILE, WEIGHTS_FILE, Translation, distinct_networks
+from cyclegan_core.translation_config import TranslationConfig
 from train.config import TrainConfig
 from train.figures import describe_judges, table_of_figures, table_of_groups
 
@@ -39,7 +39,7 @@ tags: [$tags]
 
 # $name
 
-A CycleGAN with two generators, **$forth** and **$back**. $parameters parameters each; the two weigh $megabytes MB.
+$networks
 $verdict
 
 ```python
@@ -115,16 +115,13 @@ def write_card(
     if "verdict" in words:
         run["quality"] = words["verdict"]  # the page shows it
         translation.save(folder)
-    parameters = sum(p.numel() for p in translation.generators[Direction.A_TO_B].parameters())
     text = CARD.substitute(
         mark="" if "verdict" in words else f"{MARK}\n",
         license=_licence(config),
         tags=", ".join(["cyclegan", "image-to-image", *(["face"] if config.crop else [])]),
         name=config.name,
-        forth=config.directions[Direction.A_TO_B],
-        back=config.directions[Direction.B_TO_A],
-        parameters=f"{parameters:,}",
-        megabytes=f"{(folder / WEIGHTS_FILE).stat().st_size / 1e6:.1f}",
+        forth=next(iter(config.directions.values())),
+        networks=_networks(translation, (folder / WEIGHTS_FILE).stat().st_size / 1e6),
         verdict=words.get("verdict", "This card was written by the program that trained it; nobody has judged it yet."),
         address=repo or config.name,
         picture="selfie.jpg" if config.crop else "picture.jpg",
@@ -137,6 +134,18 @@ def write_card(
         ethics=f"{_inherits(config)} {FACES if config.crop else ANYTHING}",
     )
     (folder / CARD_FILE).write_text(text, encoding="utf-8")
+
+
+def _networks(translation: Translation, megabytes: float) -> str:
+    names = [f"**{name}**" for name in translation.config.directions.values()]
+    parameters = sum(p.numel() for p in next(iter(translation.generators.values())).parameters())
+    shared = len(distinct_networks(translation.generators)) < len(names)
+    if len(names) == 1:
+        return f"A generator of a CycleGAN, {names[0]}. {parameters:,} parameters; it weighs {megabytes:.1f} MB."
+    what = "one network for two directions" if shared else "two generators"
+    each = "" if shared else " each"
+    weigh = f"it weighs {megabytes:.1f} MB" if shared else f"the two weigh {megabytes:.1f} MB"
+    return f"A CycleGAN with {what}, {names[0]} and {names[1]}. {parameters:,} parameters{each}; {weigh}."
 
 
 def ensure_card(folder: Path, *, run: Path | None = None, repo: str | None = None) -> None:

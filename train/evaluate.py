@@ -29,10 +29,10 @@ from train import judges, metrics
 from train.cache import cached_pictures
 from train.card import METRICS_FILE, digest
 from train.data import load_pictures, picture_files, read_crop, require_tests
-from train.export import read_translation
 from train.features import Encoder, PictureFeatures, encode, load_or_train_encoder
 from train.people import groups
 from train.samples import save_sheet, show_translated
+from train.snapshot import read_translation
 
 WHOLE_SIZE, LARGEST_WHOLE = 256, 1024  # pixels: of a whole picture where a translation tells none, and at most
 SHEET_PICTURES, SHEET_SIDE = 32, 256
@@ -161,18 +161,6 @@ def _side(translation: Translation) -> int:
     return side
 
 
-def _refuse_other_judges(options: argparse.Namespace) -> None:
-    """Raises CycleganError where the output's judges are of other sets: their figures would be taken for others."""
-    try:
-        judged = json.loads((options.output / METRICS_FILE).read_text(encoding="utf-8"))["judges"]
-        learned = {kind: judge.get("trained on") for kind, judge in judged.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return
-    for kind, folder in (("attribute", options.judge), ("age", options.ages), ("keeps", options.keeps)):
-        if folder and learned.get(kind, folder.name) != folder.name:
-            raise CycleganError(f"{options.output} holds a judge of {learned[kind]}; name another --output")
-
-
 def _note_other_crops(translation: Translation, data: Path) -> None:
     """Figures of faces that are cut in another way than the generators know them mean little."""
     crop, wanted = read_crop(data, judges.SIDE), translation.config.crop
@@ -194,7 +182,7 @@ def _gather(
     how = {"pictures": options.judge_pictures, "seed": options.seed, "device": device}
     a, b = (splits[direction].pictures for direction in ("a_to_b", "b_to_a"))
     same = options.judge.resolve() == options.data.resolve()
-    attribute = judges.attribute_judge(options.judge, options.output / "judge.pt", **how)
+    attribute = judges.attribute_judge(options.judge, **how)
     own = [load_pictures(options.judge / f"test{side}", judges.SIDE) for side in "AB"]
     right = {"on its own test split": _right(attribute, *own), "on the real test pictures": _right(attribute, a, b)}
     about: dict[str, Any] = {
@@ -218,7 +206,7 @@ def _gather(
         f"picture; it finds {recognised:.1%} of real test pictures among 100 by a moved and recoloured view.",
     }
     age = keeps = None
-    if faces and (age := judges.age_judge(options.ages, options.output / "age.pt", **how)):
+    if faces and (age := judges.age_judge(options.ages, **how)):
         error = round(judges.age_error(age, options.ages), 2)
         seen = round(float(judges.votes(age, b).mean() - judges.votes(age, a).mean()), 1)
         about["age"] = {
@@ -230,7 +218,7 @@ def _gather(
             f"faces of the two domains it sees {abs(seen):.1f} years: no translation can be expected to show it more.",
         }
     if faces and options.keeps:
-        keeps = judges.attribute_judge(options.keeps, options.output / "keeps.pt", **how)
+        keeps = judges.attribute_judge(options.keeps, **how)
         kept_right = _right(keeps, *(load_pictures(options.keeps / f"test{side}", judges.SIDE) for side in "AB"))
         about["keeps"] = {
             "trained on": options.keeps.name,
@@ -265,7 +253,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--features", choices=("auto", "inception", "own"), default="auto", help="for FID and KID")
     parser.add_argument("--inception-weights", type=Path, help="torch-fidelity's file, where it cannot be downloaded")
     parser.add_argument("--pictures", type=_count, help="test pictures of each domain (all)")
-    parser.add_argument("--output", type=Path, required=True, help="gets metrics.json, the sheet and the judges")
+    parser.add_argument("--output", type=Path, required=True, help="gets metrics.json and the sheet")
     parser.add_argument("--seed", type=int, default=1000, help="of the judges' training and of what is drawn")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
@@ -304,7 +292,6 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     config, side = translation.config, _side(translation)
     if options.output.exists() and not options.output.is_dir():
         raise CycleganError(f"--output {options.output} is a file; name a folder")
-    _refuse_other_judges(options)
     options.output.mkdir(parents=True, exist_ok=True)
     folders = {"a_to_b": options.data / "testA", "b_to_a": options.data / "testB"}
     splits = {name: load_split(folder, side, options.pictures, options.seed) for name, folder in folders.items()}

@@ -22,23 +22,14 @@ import torch
 from torch import nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import CONFIG_FILE, Translation, embedded_names
+from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Direction
-from train.snapshot import BEST_FOLDER, TRANSLATION_FOLDER, best_or_last
+from train.snapshot import read_translation
 
 OPSET = 17  # the first with layer norm; onnxruntime reads it since 1.13 (2022)
 # Float arithmetic in another order; a wrong layer is off by a hundred times as much.
 TOLERANCE = 1e-3
 INPUT, OUTPUT = "picture", "translated"
-
-
-def read_translation(name: str, *, revision: str | None = None) -> Translation:
-    """What `Translation.from_pretrained` reads, or the best translation in a run's folder. Raises CycleganError."""
-    if name not in embedded_names() and os.path.isdir(name):
-        run = Path(name)
-        if not (run / CONFIG_FILE).exists() and any((run / f).is_dir() for f in (BEST_FOLDER, TRANSLATION_FOLDER)):
-            name = str(best_or_last(run))
-    return Translation.from_pretrained(name, revision=revision)
 
 
 def export(translation: Translation, folder: Path) -> dict[Path, float]:

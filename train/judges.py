@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,22 +21,25 @@ from train.classifier import DomainClassifier, disturb, train_classifier
 from train.config import TrainConfig
 from train.data import load_pictures, picture_files, to_float
 from train.features import VIEWS, Encoder, encode
+from train.kept import load_or_train
 from train.people import person
 
 SIDE, SIZE, CHANNELS = 128, 64, 24  # pixels that pictures are kept at, those that a judge sees, its first layer's width
 BATCH = 32
+VERSION = 1
 MOVES = TrainConfig("judge", ("a", "b"), size=SIZE)  # how pictures are moved while a judge learns
 
 
-def attribute_judge(data: Path, cache: Path, *, pictures: int, seed: int, device: torch.device) -> DomainClassifier:
-    """A classifier of trainA and trainB of `data`; kept in the file `cache`, as training it takes minutes."""
-    judge = DomainClassifier(CHANNELS)
-    if not _load(judge, cache):
+def attribute_judge(data: Path, *, pictures: int, seed: int, device: torch.device) -> DomainClassifier:
+    """A classifier of trainA and trainB of `data`; kept in its cache, as training it takes minutes."""
+
+    def trained() -> DomainClassifier:
         print(f"Training the judge on {pictures:,} pictures of {data.name}", flush=True)
         a, b = (load_pictures(data / f"train{side}", SIDE).to(device) for side in "AB")
         with _forked(device):
-            judge = train_classifier(a, b, MOVES, pictures=pictures, seed=seed, channels=CHANNELS)
-        torch.save(judge.state_dict(), cache)
+            return train_classifier(a, b, MOVES, pictures=pictures, seed=seed, channels=CHANNELS)
+
+    judge = load_or_train(data, "judge", _told(pictures, seed, device), lambda: DomainClassifier(CHANNELS), trained)
     return judge.to(device).eval().requires_grad_(False)
 
 
@@ -54,20 +58,22 @@ class AgeJudge(DomainClassifier):
         return 40 + 20 * super().forward(x)  # the head starts near 0
 
 
-def age_judge(data: Path, cache: Path, *, pictures: int, seed: int, device: torch.device) -> AgeJudge | None:
-    """Learns years from the names of the training files of `data`; None where they do not tell ages."""
+def age_judge(data: Path, *, pictures: int, seed: int, device: torch.device) -> AgeJudge | None:
+    """Learns years from the names of the training files of `data`; None where they do not tell ages. Kept likewise."""
     files = [path for side in "AB" for path in picture_files(data / f"train{side}") if person(path.name)]
     if len(files) < 100:
         return None
-    judge = AgeJudge(CHANNELS)
-    if not _load(judge, cache):
+
+    def trained() -> AgeJudge:
         print(f"Training the judge of age on {pictures:,} pictures of {data.name}", flush=True)
         shown, years = _with_ages([data / f"train{side}" for side in "AB"])
         with _forked(device):
             torch.manual_seed(seed)
             judge = AgeJudge(CHANNELS).to(device)
             _train_age(judge, shown.to(device), years.to(device), pictures)
-        torch.save(judge.state_dict(), cache)
+        return judge
+
+    judge = load_or_train(data, "age_judge", _told(pictures, seed, device), lambda: AgeJudge(CHANNELS), trained)
     return judge.to(device).eval().requires_grad_(False)
 
 
@@ -125,11 +131,8 @@ def _forked(device: torch.device) -> AbstractContextManager[None]:
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
-def _load(judge: nn.Module, cache: Path) -> bool:
-    if not cache.is_file():
-        return False
-    try:
-        judge.load_state_dict(torch.load(cache, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch raises whatever its zip and pickle readers raise
-        raise CycleganError(f"{cache} is damaged or of another version: delete it") from error
-    return True
+def _told(pictures: int, seed: int, device: torch.device) -> dict[str, Any]:
+    return {
+        "version": VERSION, "of": [SIDE, SIZE, CHANNELS, BATCH], "pictures": pictures, "seed": seed,
+        "device": device.type,
+    }  # fmt: skip

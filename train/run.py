@@ -37,7 +37,7 @@ from train.plot import plot
 from train.presets import PRESETS, preset
 from train.push import Request, check_access, push, push_only, remember
 from train.schedule import Budget
-from train.snapshot import best_or_last
+from train.snapshot import best_or_last, read_translation
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -46,7 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--preset", help=f"one of {', '.join(PRESETS)} (gender; with --init: the one it was made with)")
     what.add_argument("--data", type=Path, help="folder with trainA, trainB, testA and testB; see train/prepare.py")
     what.add_argument("--output", type=Path, help="folder of the run; resumed where it holds one")
-    what.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, folder or Hub repo")
+    what.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, a folder or Hub repo")
     what.add_argument("--name", help="of the translation, instead of the preset's")
     what.add_argument("--directions", metavar="A_TO_B,B_TO_A", help="such as older,younger")
     what.add_argument("--licence", help="of the data, in words; the model card says it")
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.threads:
             torch.set_num_threads(options.threads)
         team = Team.join(options.device)
-        init = team.leader_first(lambda: Translation.from_pretrained(options.init)) if options.init else None
+        init = team.leader_first(lambda: read_translation(options.init)) if options.init else None
         config = _config(options, init, team)
         budget = _budget(options, config)
         if options.push_to_hub and team.leads:

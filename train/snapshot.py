@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
+from cyclegan_core.translation import CONFIG_FILE, Translation, embedded_names
 from cyclegan_core.translation_config import Crop, Direction
 from train.batches import Batches
 from train.building import describe
@@ -162,4 +162,12 @@ def _commit() -> str:
 def best_or_last(output: Path) -> Path:
     """The folder of the translation that a run is to be known by: the best by validation, else the last."""
     best = output / BEST_FOLDER
-    return best if best.is_dir() else output / TRANSLATION_FOLDER
+    return best if (best / CONFIG_FILE).is_file() else output / TRANSLATION_FOLDER
+
+
+def read_translation(name: str, *, revision: str | None = None) -> Translation:
+    """What `Translation.from_pretrained` reads, or the best translation in a run's folder. Raises CycleganError."""
+    run = Path(name)
+    if name not in embedded_names() and not (run / CONFIG_FILE).exists() and best_or_last(run).is_dir():
+        name = str(best_or_last(run))
+    return Translation.from_pretrained(name, revision=revision)
