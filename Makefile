@@ -29,6 +29,7 @@ lint:  ## check style (ruff) and types (mypy) only
 	@bash scripts/setup.sh lint
 	@echo "Checking style (ruff) ..."
 	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
 	@echo "Checking types (mypy, up to a minute the first time) ..."
 	@.venv/bin/python -m mypy
 

@@ -35,12 +35,16 @@ class Entry:
 
 CATALOG: tuple[Entry, ...] = (
     Entry(
-        "gender", "Gender", {"to_female": "To female", "to_male": "To male"},
+        "gender",
+        "Gender",
+        {"to_female": "To female", "to_male": "To male"},
         about="Shows a face as one of another gender.",
     ),
     Entry("age", "Age", {"older": "Older", "younger": "Younger"}, about="Shows a face at another age."),
     Entry(
-        "anime", "Anime", {"to_anime": "To anime", "to_photo": "To photo"},
+        "anime",
+        "Anime",
+        {"to_anime": "To anime", "to_photo": "To photo"},
         about="Shows a face as an anime character, or an anime character as a photo.",
     ),
 )
@@ -49,8 +53,11 @@ CATALOG: tuple[Entry, ...] = (
 def entries() -> tuple[Entry, ...]:
     """The catalog, and one entry more for every other environment variable of the form CYCLEGAN_<NAME>_REPO."""
     known = {entry.variable for entry in CATALOG}
-    named = {found[1].lower() for variable, value in os.environ.items()
-             if value.strip() and variable not in known and (found := VARIABLE.fullmatch(variable))}
+    named = {
+        found[1].lower()
+        for variable, value in os.environ.items()
+        if value.strip() and variable not in known and (found := VARIABLE.fullmatch(variable))
+    }
     return CATALOG + tuple(Entry(name, words(name), {}) for name in sorted(named))
 
 

@@ -229,13 +229,20 @@ class Shelf:
         sentence = f"{_capital(_subject(where))} {'are' if embedded else 'is'} at work"
         if found:
             sentence = (
-                f"{where}, fetched earlier, is at work: the Hub does not answer" if found.stale
+                f"{where}, fetched earlier, is at work: the Hub does not answer"
+                if found.stale
                 else f"{where} has been fetched and checked, and is at work"
             )
         self._set(
-            name, source=where, revision=found.commit if found else None, state="embedded" if embedded else "pulled",
-            labels=self._entries[name].labels_of(translator.directions), sentence=f"{sentence}.",
-            engine=translator.engine_name, config=translator.config, card=loaded.card,
+            name,
+            source=where,
+            revision=found.commit if found else None,
+            state="embedded" if embedded else "pulled",
+            labels=self._entries[name].labels_of(translator.directions),
+            sentence=f"{sentence}.",
+            engine=translator.engine_name,
+            config=translator.config,
+            card=loaded.card,
         )
 
     def _keep(self, name: str, problem: str) -> None:

@@ -144,9 +144,7 @@ class FaceTranslator:
         return painted.astype(np.float32, copy=False)
 
 
-def blend(
-    picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float
-) -> TranslatedPicture:
+def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float) -> TranslatedPicture:
     """A new picture with the layers of every face laid over it: RGB uint8 (H, W, 3), a strength in [0, 1]."""
     result = np.array(picture, subok=False)
     if strength > 0:

@@ -104,9 +104,7 @@ class Endpoints:
             faces = _described(studio.find_faces(picture))
             return {"faces": faces, "width": width, "height": height, "detector": studio.detector.name}
 
-    def compare(
-        self, image: Photo | None, face: int = 0, strength: float = 1.0
-    ) -> tuple[str, dict[str, Any]]:
+    def compare(self, image: Photo | None, face: int = 0, strength: float = 1.0) -> tuple[str, dict[str, Any]]:
         """Shows one face in every direction on offer, side by side on one labelled sheet.
 
         Args:

@@ -92,7 +92,13 @@ class Batch:
     """
 
     def __init__(
-        self, uploads: Sequence[Path], asked: Sequence[Asked], strength: float, studio: "Studio", files: Files, *,
+        self,
+        uploads: Sequence[Path],
+        asked: Sequence[Asked],
+        strength: float,
+        studio: "Studio",
+        files: Files,
+        *,
         seconds: float = MOST_SECONDS,
     ) -> None:
         self._chains = [(item.words, studio.chain(item.chain)) for item in asked]
@@ -199,7 +205,13 @@ class Batch:
                 yield self._failed(source, words, _sentence(error), before)
 
     def _translated(
-        self, source: _Source, path: Path, picture: NDArray[np.uint8], found: "list[Face]", before: str, words: str,
+        self,
+        source: _Source,
+        path: Path,
+        picture: NDArray[np.uint8],
+        found: "list[Face]",
+        before: str,
+        words: str,
         chain: "Chain",
     ) -> Result:
         studio = self._studio

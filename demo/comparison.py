@@ -33,7 +33,11 @@ class Compared:
 
 
 def compare(
-    studio: "Studio", picture: NDArray[np.uint8], work: Work, index: int, choices: Sequence[tuple[str, str]],
+    studio: "Studio",
+    picture: NDArray[np.uint8],
+    work: Work,
+    index: int,
+    choices: Sequence[tuple[str, str]],
     strength: float,
 ) -> list[Compared]:
     """The original first. Of a photo without faces the whole of it, in the directions that need none."""

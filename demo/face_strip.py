@@ -27,7 +27,10 @@ def face_strip() -> gr.HTML:
     """Its event `input` is a choice made; its value comes from `strip_value` and is read by `read_strip`."""
     # The page builds the list from the value itself: gradio would evaluate a template that holds a visitor's words.
     return gr.HTML(
-        None, html_template='<ol class="faces" aria-label="Faces"></ol>', js_on_load=SCRIPT, apply_default_css=False,
+        None,
+        html_template='<ol class="faces" aria-label="Faces"></ol>',
+        js_on_load=SCRIPT,
+        apply_default_css=False,
         elem_id="faces",
     )
 

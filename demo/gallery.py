@@ -141,7 +141,9 @@ def add_gallery(backstage: Backstage, made_elsewhere: gr.State) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             photos = FileInput(
-                label=f"Up to {MOST_PHOTOS} photos, or a ZIP of them", file_count="multiple", height=200,
+                label=f"Up to {MOST_PHOTOS} photos, or a ZIP of them",
+                file_count="multiple",
+                height=200,
                 elem_id="photos",
             )
             steps = gr.CheckboxGroup(
@@ -181,10 +183,18 @@ def add_gallery(backstage: Backstage, made_elsewhere: gr.State) -> None:
     results: list[Any] = [status, grid, download, delete_these, outcome]
     gr.on(None, refresh, None, [steps, then], **AT_ONCE)
     button.click(actions.begin, [photos, steps, work], [work, button, stop, status, grid], **CHECKS).success(
-        archive, [history.entries, outcome], history.outputs, **AT_ONCE  # before the grid begins anew
+        archive,
+        [history.entries, outcome],
+        history.outputs,
+        **AT_ONCE,  # before the grid begins anew
     ).success(
-        actions.translate, [photos, steps, then, strength, work], results, show_progress_on=status,
-        scroll_to_output=True, **LANE, **PRIVATE,
+        actions.translate,
+        [photos, steps, then, strength, work],
+        results,
+        show_progress_on=status,
+        scroll_to_output=True,
+        **LANE,
+        **PRIVATE,
     ).then(actions.idle, None, [button, stop], **AT_ONCE).failure(actions.idle, None, [button, stop], **AT_ONCE)
     stop.click(actions.stop, work, stop, **AT_ONCE)
     delete_these.click(actions.delete, [outcome, history.entries], results, **AT_ONCE)

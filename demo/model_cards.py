@@ -94,6 +94,10 @@ def _updates(status: "Status | None") -> list[Any]:
         return [gr.Column(visible=False), *[gr.skip()] * 5]
     card = text_of(status.card) if status.card and status.card.is_file() else ""
     return [
-        gr.Column(visible=True), head(status), sheet_of(status), numbers_of(card),
-        gr.Accordion(visible=bool(card)), card,
+        gr.Column(visible=True),
+        head(status),
+        sheet_of(status),
+        numbers_of(card),
+        gr.Accordion(visible=bool(card)),
+        card,
     ]

@@ -28,11 +28,22 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
     theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", **FONTS)
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces its MCP server even where it is to be quiet
         page.launch(
-            server_name=host, server_port=port, prevent_thread_lock=True, quiet=True,
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
             theme=theme.set(body_text_color_subdued="*neutral_500"),
-            css_paths=sorted(Path(__file__).parent.glob("*.css")), footer_links=["api"],
-            max_file_size=MAX_FILE_BYTES, run_history=False, enable_monitoring=False, state_session_capacity=1000,
-            share=False, ssr_mode=False, pwa=False, mcp_server=True, app_kwargs={"middleware": [Middleware(Guard)]},
+            css_paths=sorted(Path(__file__).parent.glob("*.css")),
+            footer_links=["api"],
+            max_file_size=MAX_FILE_BYTES,
+            run_history=False,
+            enable_monitoring=False,
+            state_session_capacity=1000,
+            share=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=True,
+            app_kwargs={"middleware": [Middleware(Guard)]},
         )
     mend_tools(page)
     remember_little(page)

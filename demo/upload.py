@@ -39,14 +39,22 @@ def add_upload(backstage: Backstage) -> gr.State:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             photo = PhotoInput(
-                label="Photo", alt_text="Your photo", height=320, buttons=[], elem_id="photo",
+                label="Photo",
+                alt_text="Your photo",
+                height=320,
+                buttons=[],
+                elem_id="photo",
                 placeholder="# Drop a photo here\nor click to choose one",
             )
             examples = sorted(EXAMPLES.glob("*.jpg"))
             if examples:
                 gr.Examples(
-                    list(map(str, examples)), photo, label="Or try one of these", cache_examples=False,
-                    elem_id="examples", **PRIVATE,
+                    list(map(str, examples)),
+                    photo,
+                    label="Or try one of these",
+                    cache_examples=False,
+                    elem_id="examples",
+                    **PRIVATE,
                 )
             step = gr.Radio(choices, value=choices[0][1] if choices else None, label="Translation")
             then = gr.Dropdown([("Nothing more", ""), *choices], value="", label="Then", filterable=False)
@@ -55,9 +63,7 @@ def add_upload(backstage: Backstage) -> gr.State:
                 translate = gr.Button("Translate", variant="primary", min_width=120)
                 compare = gr.Button("Compare all", min_width=120)
         with gr.Column(scale=7, min_width=300):
-            said = gr.HTML(
-                HINT, html_template='<p role="status">${value}</p>', js_on_load=None, elem_id="status"
-            )
+            said = gr.HTML(HINT, html_template='<p role="status">${value}</p>', js_on_load=None, elem_id="status")
             faces = face_strip()
             result = gr.ImageSlider(
                 label="Before and after", interactive=False, buttons=["fullscreen"], max_height=560, elem_id="result"
@@ -83,11 +89,21 @@ def add_upload(backstage: Backstage) -> gr.State:
 
     photo.change(None, photo, said, js=LOOKING, **PRIVATE)
     photo.change(
-        lambda: (None, None, gr.Row(visible=False), "", None), None, [faces, result, save, compared, work],
-        queue=False, show_progress="hidden", **PRIVATE,
+        lambda: (None, None, gr.Row(visible=False), "", None),
+        None,
+        [faces, result, save, compared, work],
+        queue=False,
+        show_progress="hidden",
+        **PRIVATE,
     ).then(
-        actions.find, photo, [said, faces, what, form, work], trigger_mode="always_last", show_progress="minimal",
-        show_progress_on=result, **TAKING_TURNS, **PRIVATE,
+        actions.find,
+        photo,
+        [said, faces, what, form, work],
+        trigger_mode="always_last",
+        show_progress="minimal",
+        show_progress_on=result,
+        **TAKING_TURNS,
+        **PRIVATE,
     ).failure(lambda: HINT, None, said, queue=False, **PRIVATE)
 
     outputs: list[Any] = [result, said, faces, save, work, made]
@@ -95,16 +111,25 @@ def add_upload(backstage: Backstage) -> gr.State:
     working: dict[str, Any] = {"show_progress_on": result, **TAKING_TURNS, **PRIVATE}
     translate.click(actions.translate, [photo, *known], outputs, scroll_to_output=True, **working)
     gr.on(
-        [step.change, then.change, faces.input], actions.apply_again, known, outputs, trigger_mode="always_last",
+        [step.change, then.change, faces.input],
+        actions.apply_again,
+        known,
+        outputs,
+        trigger_mode="always_last",
         **working,
     )
     strength.change(
-        actions.strengthen, [strength, faces, work], [result, faces], trigger_mode="always_last",
-        show_progress="hidden", concurrency_limit=4, **PRIVATE,
+        actions.strengthen,
+        [strength, faces, work],
+        [result, faces],
+        trigger_mode="always_last",
+        show_progress="hidden",
+        concurrency_limit=4,
+        **PRIVATE,
     )
-    compare.click(
-        actions.compare, [photo, strength, faces, work], [compared, work], **working
-    ).success(None, js=SHOW_COMPARISON, **PRIVATE)
+    compare.click(actions.compare, [photo, strength, faces, work], [compared, work], **working).success(
+        None, js=SHOW_COMPARISON, **PRIVATE
+    )
     compared.select(actions.use, [faces, work], faces, queue=False, show_progress="hidden", **PRIVATE).success(
         actions.apply, known, outputs, scroll_to_output=True, **working
     )

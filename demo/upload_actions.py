@@ -206,7 +206,8 @@ class UploadActions:
         names = {step: words for words, step in self._backstage.choices()}
         sentences = dict.fromkeys(
             ", then ".join(names.get(str(step), step.direction) for step in chain)
-            for chain in work.chains or () if chain
+            for chain in work.chains or ()
+            if chain
         )
         before, after = (str(shutil.copyfile(file, self._backstage.files.new(Path(file).name))) for file in shown)
         return before, after, f"{work.file.name}: {' / '.join(sentences).lower()}"

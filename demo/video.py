@@ -118,10 +118,18 @@ class _Job:
         from cyclegan_core.video import translate_video  # here, as PyTorch takes seconds to import
 
         try:
-            self._outcome.set_result(translate_video(
-                source, target, backstage.studio(), chain, strength=strength, largest_only=largest_only,
-                progress=self._note, cancelled=self._is_over,
-            ))
+            self._outcome.set_result(
+                translate_video(
+                    source,
+                    target,
+                    backstage.studio(),
+                    chain,
+                    strength=strength,
+                    largest_only=largest_only,
+                    progress=self._note,
+                    cancelled=self._is_over,
+                )
+            )
         except BaseException as error:
             self._outcome.set_exception(error)
 
@@ -211,7 +219,12 @@ def add_video(backstage: Backstage) -> None:
 
     gr.on(None, refresh, None, [step, then], **AT_ONCE)
     button.click(actions.begin, [video, work], [work, button, cancel, status], **CHECKS).success(
-        actions.translate, [video, step, then, strength, largest_only, work], [status, result],
-        show_progress_on=status, scroll_to_output=True, **LANE, **PRIVATE,
+        actions.translate,
+        [video, step, then, strength, largest_only, work],
+        [status, result],
+        show_progress_on=status,
+        scroll_to_output=True,
+        **LANE,
+        **PRIVATE,
     ).then(actions.idle, None, [button, cancel], **AT_ONCE).failure(actions.idle, None, [button, cancel], **AT_ONCE)
     cancel.click(actions.cancel, work, cancel, **AT_ONCE)

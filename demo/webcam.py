@@ -185,7 +185,9 @@ def live_view(webcam: Webcam) -> gr.HTML:
     return gr.HTML(
         html_template=(HERE / "webcam.html").read_text("utf-8"),
         js_on_load="\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS),
-        server_functions=[offer, begin, frame, mark, end], apply_default_css=False, elem_id="webcam-live",
+        server_functions=[offer, begin, frame, mark, end],
+        apply_default_css=False,
+        elem_id="webcam-live",
     )
 
 

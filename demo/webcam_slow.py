@@ -38,7 +38,11 @@ class CameraInput(PhotoInput):
 
 def add_slow_mode(backstage: Backstage) -> gr.Accordion:
     def process(
-        frame: NDArray[np.uint8] | None, first: str | None, then: str | None, strength: float, nearest: bool,
+        frame: NDArray[np.uint8] | None,
+        first: str | None,
+        then: str | None,
+        strength: float,
+        nearest: bool,
         stream: "FaceStream | None",
     ) -> tuple[str, "FaceStream | None"]:
         if frame is None:
@@ -68,16 +72,26 @@ def add_slow_mode(backstage: Backstage) -> gr.Accordion:
             nearest = gr.Checkbox(label="Only the nearest face", min_width=200)
         with gr.Row():
             camera = CameraInput(
-                label="Camera", sources=["webcam"], streaming=True, format="jpeg", buttons=[], min_width=280,
+                label="Camera",
+                sources=["webcam"],
+                streaming=True,
+                format="jpeg",
+                buttons=[],
+                min_width=280,
                 webcam_options=gr.WebcamOptions(mirror=True, constraints={"video": {"width": 640, "height": 480}}),
             )
             shown = gr.HTML(elem_id="webcam-slow-picture", min_height=200)  # a gr.Image would write each to a file
     stream = gr.State(time_to_live=KEPT_SECONDS)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     camera.stream(
-        process, [camera, first, then, strength, nearest, stream], [shown, stream], stream_every=STREAM_EVERY,
-        time_limit=TURN_SECONDS, concurrency_id="webcam-slow", concurrency_limit=PEOPLE, **private,
+        process,
+        [camera, first, then, strength, nearest, stream],
+        [shown, stream],
+        stream_every=STREAM_EVERY,
+        time_limit=TURN_SECONDS,
+        concurrency_id="webcam-slow",
+        concurrency_limit=PEOPLE,
+        **private,
     )
     slow.expand(choices, None, [first, then], queue=False, **private)
     return slow
-

@@ -36,7 +36,10 @@ def main() -> None:
     offered = client.predict(api_name="/info")["translations"]
     print("on offer:", ", ".join(f"{about['name']}:{name}" for about in offered for name in about["directions"]))
     picture, details = client.predict(
-        image=handle_file(args.photo), direction=args.direction, strength=args.strength, faces=args.faces,
+        image=handle_file(args.photo),
+        direction=args.direction,
+        strength=args.strength,
+        faces=args.faces,
         api_name="/translate",
     )
     shutil.copyfile(picture, args.output)

@@ -14,9 +14,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    tiny_translation: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(tiny_translation: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `translate` in this process with the tiny translation; gives the exit code, stdout and stderr."""
 
     def call(*arguments: object, direction: str = "to_female", name: object = tiny_translation) -> tuple[int, str, str]:

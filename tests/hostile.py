@@ -124,8 +124,10 @@ BODIES: list[tuple[bytes, str]] = [
     (b"--b\r\n", "multipart/form-data; boundary=b"),
     (b"--b\r\ncontent-disposition: form-data; name=files; filename=a\r\n\r\nx", "multipart/form-data; boundary=b"),
     (b"--b\r\n\r\n\r\n--b--\r\n", "multipart/form-data; boundary=b"),
-    (b'--b\r\ncontent-disposition: form-data; name="video"; filename="a"\r\n\r\nx\r\n--b--\r\n',
-     "multipart/form-data; boundary=b"),
+    (
+        b'--b\r\ncontent-disposition: form-data; name="video"; filename="a"\r\n\r\nx\r\n--b--\r\n',
+        "multipart/form-data; boundary=b",
+    ),
 ]
 
 

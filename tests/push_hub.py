@@ -291,9 +291,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def _may_write(self, owner: str | None, repo: str) -> bool:
         return owner is not None and TOKENS[self._token()] == "write" and repo.split("/")[0] in (owner, "org")
 
-    def _send(
-        self, status: int, content: Any = b"", headers: dict[str, str] | None = None, *, code: str = ""
-    ) -> None:
+    def _send(self, status: int, content: Any = b"", headers: dict[str, str] | None = None, *, code: str = "") -> None:
         if self.dropped:
             self.close_connection = True
             return

@@ -70,14 +70,22 @@ def serve_page(translation: Path, temporary: Path, **settings: str) -> Iterator[
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     own = {
-        "GRADIO_SERVER_PORT": str(port), "GRADIO_SERVER_NAME": "127.0.0.1", "TMPDIR": str(temporary),
-        "CYCLEGAN_GENDER_REPO": str(translation), "CYCLEGAN_STRIPES_REPO": str(whole_picture(translation, temporary)),
-        "HF_TOKEN": SECRET, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "TMPDIR": str(temporary),
+        "CYCLEGAN_GENDER_REPO": str(translation),
+        "CYCLEGAN_STRIPES_REPO": str(whole_picture(translation, temporary)),
+        "HF_TOKEN": SECRET,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     log = temporary / "stderr.txt"
-    with log.open("wb") as errors, subprocess.Popen(
-        [sys.executable, "app.py"], cwd=ROOT, env=os.environ | own | settings, stdout=subprocess.PIPE, stderr=errors
-    ) as server:
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=os.environ | own | settings, stdout=subprocess.PIPE, stderr=errors
+        ) as server,
+    ):
         try:
             assert server.stdout is not None
             assert server.stdout.readline() == f"Open http://127.0.0.1:{port}\n".encode(), log.read_text()

@@ -213,8 +213,13 @@ def test_refused_in_a_sentence(
     page: ServedPage, sent: Any, grey: Any, endpoint: str, arguments: tuple[Any, ...], sentence: str
 ) -> None:
     jpeg = (EXAMPLES / "astronaut.jpg").read_bytes()
-    files = {"two": lambda: sent, "wall": lambda: grey, "text": lambda: page.upload(b"no picture", "text.png"),
-             "cut": lambda: page.upload(jpeg[:9000], "cut.jpg"), None: lambda: None}
+    files = {
+        "two": lambda: sent,
+        "wall": lambda: grey,
+        "text": lambda: page.upload(b"no picture", "text.png"),
+        "cut": lambda: page.upload(jpeg[:9000], "cut.jpg"),
+        None: lambda: None,
+    }
     event, said = page.call(endpoint, files[arguments[0]](), *arguments[1:])
     assert event == "error"
     assert sentence in said["error"]

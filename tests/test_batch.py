@@ -93,7 +93,10 @@ def test_every_photo_in_every_translation_in_its_own_size_and_form(
     uploads = [photo(tmp_path, "a.jpg"), photo(tmp_path, "b.png", picture_bytes("png", low=120, size=(200, 150)))]
     results, archive, notes = work(uploads, studio, files, (FEMALE, MALE))
     assert [(r.photo, r.words) for r in results] == [
-        ("a.jpg", "To female"), ("a.jpg", "To male"), ("b.png", "To female"), ("b.png", "To male"),
+        ("a.jpg", "To female"),
+        ("a.jpg", "To male"),
+        ("b.png", "To female"),
+        ("b.png", "To male"),
     ]
     assert not any(r.problem for r in results)
     assert notes == []
@@ -130,7 +133,12 @@ def test_table_says_what_was_found(tmp_path: Path, studio: Studio, files: Files)
     found, missing = rows(archive)
     assert found["file"] == "a.jpg"
     assert [found[key] for key in ("face", "left", "top", "right", "bottom", "score")] == [
-        "1", "30.0", "20.0", "130.0", "120.0", "0.999",
+        "1",
+        "30.0",
+        "20.0",
+        "130.0",
+        "120.0",
+        "0.999",
     ]
     assert float(found["left_eye_x"]) == pytest.approx(30 + 100 * TIGHT_TEMPLATE[0][0], abs=0.06)
     assert float(found["mouth_right_y"]) == pytest.approx(20 + 100 * TIGHT_TEMPLATE[4][1], abs=0.06)
@@ -147,8 +155,11 @@ def test_real_photograph_with_two_faces(translator: FaceTranslator, files: Files
 
 def test_bad_files_do_not_stop_the_rest(tmp_path: Path, studio: Studio, files: Files) -> None:
     uploads = [
-        photo(tmp_path, "cut.jpg", picture_bytes()[:300]), photo(tmp_path, "words.txt", b"hello"),
-        photo(tmp_path, "broken.zip", b"PK\3\4 and no more"), tmp_path / "gone.jpg", photo(tmp_path, "good.jpg"),
+        photo(tmp_path, "cut.jpg", picture_bytes()[:300]),
+        photo(tmp_path, "words.txt", b"hello"),
+        photo(tmp_path, "broken.zip", b"PK\3\4 and no more"),
+        tmp_path / "gone.jpg",
+        photo(tmp_path, "good.jpg"),
     ]
     results, archive, _ = work(uploads, studio, files, (FEMALE, MALE))
     problems = {r.photo: r.problem for r in results}
@@ -237,18 +248,31 @@ def test_names_are_kept_apart_and_harmless(tmp_path: Path, studio: Studio, files
     assert archive is not None
     assert [r.problem for r in results] == [None] * len(names)
     assert archive.namelist()[:-1] == [
-        "a-to-female.jpg", "a-to-female-2.jpg", "A-to-female-3.jpg", "up-to-female.jpg", "abs-to-female.jpg",
-        "x-to-female.jpg", "Zoë_-to-female.jpg",
+        "a-to-female.jpg",
+        "a-to-female-2.jpg",
+        "A-to-female-3.jpg",
+        "up-to-female.jpg",
+        "abs-to-female.jpg",
+        "x-to-female.jpg",
+        "Zoë_-to-female.jpg",
     ]
     assert {path for path in tmp_path.rglob("*") if files.folder not in path.parents} - {files.folder} == before
 
 
 def test_what_is_no_picture_is_skipped_and_counted(tmp_path: Path, studio: Studio, files: Files) -> None:
     content = picture_bytes()
-    packed = zipped(tmp_path / "p.zip", {
-        "trip/": b"", "trip/a.jpg": content, "__MACOSX/trip/._a.jpg": b"x", ".hidden/b.jpg": content, ".c.jpg": content,
-        "notes.txt": b"x", "inner.zip": zipped(tmp_path / "q.zip", {"d.jpg": content}).read_bytes(),
-    })
+    packed = zipped(
+        tmp_path / "p.zip",
+        {
+            "trip/": b"",
+            "trip/a.jpg": content,
+            "__MACOSX/trip/._a.jpg": b"x",
+            ".hidden/b.jpg": content,
+            ".c.jpg": content,
+            "notes.txt": b"x",
+            "inner.zip": zipped(tmp_path / "q.zip", {"d.jpg": content}).read_bytes(),
+        },
+    )
     results, _, notes = work([packed], studio, files)
     assert [r.photo for r in results] == ["a.jpg"]
     assert notes == ["5 files in the ZIP were skipped: hidden, or no picture."]

@@ -83,7 +83,11 @@ def test_photos_and_a_zip_are_translated_and_downloaded(gallery: Gallery, visit:
     with zipfile.ZipFile(download.value.path()) as packed:
         assert packed.testzip() is None
         assert sorted(packed.namelist()) == [
-            "astronaut-to-female.jpg", "astronaut-to-male.jpg", "faces.csv", "small-to-female.jpg", "small-to-male.jpg",
+            "astronaut-to-female.jpg",
+            "astronaut-to-male.jpg",
+            "faces.csv",
+            "small-to-female.jpg",
+            "small-to-male.jpg",
         ]
         assert images.load(packed.read("astronaut-to-male.jpg")).shape == images.load(ONE).shape
 

@@ -173,9 +173,7 @@ def test_what_cannot_be_drawn_is_a_sentence(run: Path, capsys: pytest.CaptureFix
 def test_a_translation_of_one_way_has_a_card_too(tiny_translation: Path, tmp_path: Path) -> None:
     both = Translation.load(tiny_translation)
     way = Direction.A_TO_B
-    one = Translation(
-        replace(both.config, directions={way: both.config.directions[way]}), {way: both.generators[way]}
-    )
+    one = Translation(replace(both.config, directions={way: both.config.directions[way]}), {way: both.generators[way]})
     one.save(tmp_path / "one")
     card.ensure_card(tmp_path / "one")
     text = (tmp_path / "one" / "README.md").read_text()

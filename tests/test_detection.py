@@ -28,6 +28,7 @@ SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_F
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
+
 @pytest.fixture(scope="module", params=["retinaface", "haar"])
 def detector(request: pytest.FixtureRequest) -> Detector:
     if request.param == "haar":
@@ -44,8 +45,6 @@ def _retinaface() -> Detector:
     if not SHARED_WEIGHTS.is_file():
         pytest.skip("needs facexlib's detector weights, which are not on this machine")
     return RetinaFaceDetector(SHARED_WEIGHTS)
-
-
 
 
 def test_one_face_with_its_eyes(detector: Detector, face_picture: Path) -> None:
@@ -128,8 +127,12 @@ def test_torchvision_can_be_imported_beside_any_torch(twice: bool) -> None:
     code = "from cyclegan_core.faces.torchvision_nms import import_torchvision as go\n" + "go()\n" * (1 + twice)
     code += "import torchvision.models._utils\nimport facexlib.detection.retinaface\nprint(torchvision.__version__)"
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("0.28.0")
@@ -149,9 +152,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     server.server_close()
 
 
-def test_weights_are_fetched_once_and_found_then(
-    served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_are_fetched_once_and_found_then(served: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     if not SHARED_WEIGHTS.is_file():
         pytest.skip("needs facexlib's detector weights, which are not on this machine")
     monkeypatch.delenv(detector_weights.VARIABLE, raising=False)

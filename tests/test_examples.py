@@ -86,18 +86,14 @@ def test_a_video(run: Callable[..., str], tmp_path: Path) -> None:
         assert len([*video.decode(video=0)]) == 3
 
 
-def test_custom_translation_after_another(
-    run: Callable[..., str], tmp_path: Path, tiny_translation: Path
-) -> None:
+def test_custom_translation_after_another(run: Callable[..., str], tmp_path: Path, tiny_translation: Path) -> None:
     direction = ("--direction", "gender:to_male+custom:to_male")
     said = run("custom_translation", tiny_translation, PORTRAIT, tmp_path / "out.jpg", *direction)
     assert said.splitlines() == ["folder tiny: to_female and to_male; data: unknown", "1 face"]
     assert_translated(tmp_path / "out.jpg", "gender:to_male + custom:to_male)")
 
 
-def test_custom_translation_of_whole_pictures(
-    run: Callable[..., str], tmp_path: Path, tiny_translation: Path
-) -> None:
+def test_custom_translation_of_whole_pictures(run: Callable[..., str], tmp_path: Path, tiny_translation: Path) -> None:
     run("custom_translation", whole_picture(tiny_translation, tmp_path), PORTRAIT, tmp_path / "out.jpg")
     assert_translated(tmp_path / "out.jpg", "custom:to_stripes)")
 

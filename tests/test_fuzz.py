@@ -29,7 +29,10 @@ __all__ = ["page"]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 ENDPOINTS: dict[str, list[Any]] = {
-    "translate": [None, "to_female", 1.0, "all"], "detect": [None], "compare": [None, 0, 1.0], "info": [],
+    "translate": [None, "to_female", 1.0, "all"],
+    "detect": [None],
+    "compare": [None, 0, 1.0],
+    "info": [],
 }
 LEAKS = (SECRET, "Traceback", 'File "', "site-packages", str(ROOT), "root:x:", "0x7f", "<object", "object at")
 SENTENCE = 300  # characters
@@ -183,8 +186,11 @@ def test_every_event_of_the_page_withstands_nonsense(visitor: Visitor, other_hos
             data = [rng.choice(files if kind == "files" else VALUES) for _ in event["inputs"]]
             session = f"s{rng.getrandbits(64)}"
             body = {
-                "data": data[: -1 if kind == "short" else None], "fn_index": event["id"], "session_hash": session,
-                "event_data": rng.choice(VALUES), "trigger_id": rng.choice([None, 1, 10**9]),
+                "data": data[: -1 if kind == "short" else None],
+                "fn_index": event["id"],
+                "session_hash": session,
+                "event_data": rng.choice(VALUES),
+                "trigger_id": rng.choice([None, 1, 10**9]),
             }
             visitor.join("/gradio_api/queue/join", body, session)
     assert asked == []
@@ -200,13 +206,29 @@ def test_server_functions_withstand_nonsense(visitor: Visitor) -> None:
             for value in rng.sample(VALUES, 12 if component in own else 1):
                 session = rng.choice(["a", None, "x" * 5000, 7])
                 body = {"data": value, "component_id": component, "fn_name": name, "session_hash": session}
-                visitor.send("POST", "/gradio_api/component_server", content=json.dumps(body),
-                             headers={"content-type": "application/json"})
+                visitor.send(
+                    "POST",
+                    "/gradio_api/component_server",
+                    content=json.dumps(body),
+                    headers={"content-type": "application/json"},
+                )
 
 
 def test_bodies_that_are_no_requests(visitor: Visitor) -> None:
-    paths = ["call/translate", "call/v2/detect", "queue/join", "run/translate", "component_server", "cancel", "reset",
-             "upload", "mcp/", "stream/x", "process_recording", "vibe-code"]
+    paths = [
+        "call/translate",
+        "call/v2/detect",
+        "queue/join",
+        "run/translate",
+        "component_server",
+        "cancel",
+        "reset",
+        "upload",
+        "mcp/",
+        "stream/x",
+        "process_recording",
+        "vibe-code",
+    ]
     for path in paths:
         for body, kind in BODIES:
             headers = {"content-type": kind, "accept": "application/json, text/event-stream"}
@@ -267,9 +289,17 @@ def raw(page: ServedPage, data: str | bytes, *, half: bool = False) -> bytes:
 def test_half_closed_and_half_sent(visitor: Visitor) -> None:
     start = "POST /gradio_api/call/translate HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
     rng, waiting = random.Random(SEED), []
-    for data in (start, f"{start}content-length: 100\r\n\r\n{{", f"{start}transfer-encoding: chunked\r\n\r\nzz\r\n",
-                 rng.randbytes(500), b"\x16\x03\x01\x02\x00\x01\x00", "GET / HTTP/9.9\r\n\r\n", "\r\n" * 100,
-                 "GET /" + "a" * 100_000 + " HTTP/1.1\r\n\r\n", f"{start}content-length: -1\r\n\r\n"):
+    for data in (
+        start,
+        f"{start}content-length: 100\r\n\r\n{{",
+        f"{start}transfer-encoding: chunked\r\n\r\nzz\r\n",
+        rng.randbytes(500),
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        "GET / HTTP/9.9\r\n\r\n",
+        "\r\n" * 100,
+        "GET /" + "a" * 100_000 + " HTTP/1.1\r\n\r\n",
+        f"{start}content-length: -1\r\n\r\n",
+    ):
         visitor.check(raw(visitor.page, data, half=True).decode(errors="replace"), repr(data)[:200])
     port = urlsplit(visitor.page.address).port or 0
     for _ in range(50):

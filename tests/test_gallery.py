@@ -294,8 +294,13 @@ def test_no_event_is_part_of_the_api(backstage: Backstage) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "a few seconds left"), (12, "about 10 s left"), (54, "about 50 s left"), (57, "about 1 min left"),
-     (200, "about 3 min left")],
+    [
+        (0.4, "a few seconds left"),
+        (12, "about 10 s left"),
+        (54, "about 50 s left"),
+        (57, "about 1 min left"),
+        (200, "about 3 min left"),
+    ],
 )
 def test_time_left_is_no_more_exact_than_it_can_be(seconds: float, words: str) -> None:
     assert time_left(seconds) == words

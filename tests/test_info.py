@@ -105,9 +105,7 @@ def test_info_of_a_hub_translation_does_not_download(info: Run, monkeypatch: pyt
     assert "  weights: fetched from the Hub at the first use" in said
 
 
-def test_info_of_what_the_environment_names(
-    info: Run, tiny_translation: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_info_of_what_the_environment_names(info: Run, tiny_translation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CYCLEGAN_HORSE2ZEBRA_REPO", str(tiny_translation))
 
     code, said, _ = info()

@@ -140,7 +140,9 @@ def test_many_calls_at_once_leave_room_for_the_page(page: ServedPage) -> None:
     file = io.BytesIO()
     Image.new("RGB", (32, 32), "teal").save(file, "png")
     body = {
-        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
         "params": {"name": "detect", "arguments": {"image": as_text(file.getvalue(), "png")}},
     }
 

@@ -55,6 +55,10 @@ def test_two_folders_are_taken_as_they_are_and_split_by_name(two: tuple[Path, Pa
     assert counted["trainA"] + counted["testA"] == 60
     assert counted["trainB"] + counted["testB"] == 40
     assert 8 <= counted["testA"] <= 22
+    tests = sorted(
+        f"{folder}/{path.name}" for folder in ("testA", "testB") for path in (tmp_path / "out" / folder).iterdir()
+    )
+    assert (tmp_path / "out" / "test_split.txt").read_text().split() == tests
     for folder, source in (("trainA", a), ("testA", a), ("trainB", b), ("testB", b)):
         for path in (tmp_path / "out" / folder).iterdir():
             assert path.read_bytes() == (source / path.name).read_bytes()
@@ -140,9 +144,7 @@ def test_a_set_that_grows_past_the_fewest_takes_back_what_filled_up(tmp_path: Pa
     assert inodes < {path.stat().st_ino for path in out.glob("t*/*")}, "moved, not made anew"
 
 
-def test_a_share_of_nothing_is_said(
-    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_share_of_nothing_is_said(two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*two, "--test", "0", "--output", tmp_path / "none") == 0
     assert counts(tmp_path / "none") == {"trainA": 60, "trainB": 40}
     note = (
@@ -465,3 +467,11 @@ def test_a_folder_of_two_folders(tmp_path: Path) -> None:
         ("0.jpg", "A", None),
         ("1.jpg", "B", None),
     ]
+
+
+@pytest.mark.parametrize(("name", "counts"), [("gender", (234, 290)), ("age", (180, 134)), ("anime", (260, 100))])
+def test_the_splits_of_the_embedded_weights_are_those_that_are_made(name: str, counts: tuple[int, int]) -> None:
+    listed = (ROOT / "train" / "splits" / f"{name}.txt").read_text().split()
+    assert tuple(sum(line.startswith(folder) for line in listed) for folder in ("testA/", "testB/")) == counts
+    if name != "anime":  # its drawings and selfies are split as published
+        assert all(in_test_split(f"{Path(line).stem}.jpg", 0.1, 0) for line in listed)

@@ -94,7 +94,9 @@ def on_hub(revision: str | None = None) -> Entry:
 def test_embedded_weights_are_at_work_and_the_rest_is_not_offered() -> None:
     shelf = loaded()
     assert [(s.entry, s.state) for s in shelf.statuses()] == [
-        ("gender", "embedded"), ("age", "missing"), ("anime", "missing")
+        ("gender", "embedded"),
+        ("age", "missing"),
+        ("anime", "missing"),
     ]
     assert list(shelf.studio.translators) == ["gender"]
     gender, age, _ = shelf.statuses()
@@ -339,7 +341,10 @@ def test_a_malformed_setting_is_a_sentence(setting: str, monkeypatch: pytest.Mon
         monkeypatch.setenv(f"CYCLEGAN_{name}_REPO", setting)
     shelf = pulled()
     assert [(s.entry, s.state) for s in shelf.statuses()] == [
-        ("gender", "kept"), ("age", "missing"), ("anime", "missing"), ("more", "missing")
+        ("gender", "kept"),
+        ("age", "missing"),
+        ("anime", "missing"),
+        ("more", "missing"),
     ]
     gender, age, *_ = (s.sentence for s in shelf.statuses())
     assert gender.startswith("The embedded weights stay at work: CYCLEGAN_GENDER_REPO ")

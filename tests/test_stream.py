@@ -73,8 +73,10 @@ def test_a_still_face_does_not_flicker(translator: FaceTranslator) -> None:
     studio = Studio({"tiny": translator}, Told(noise=0.03))
     stream, chain = FaceStream(studio), studio.chain("to_female")
     steady = [stream.process(frame, chain, time=i / FPS) for i in range(30)]
-    naive = [translator.blend(frame, translator.generate(frame, "to_female", studio.detector.detect(frame)))
-             for _ in range(10)]
+    naive = [
+        translator.blend(frame, translator.generate(frame, "to_female", studio.detector.detect(frame)))
+        for _ in range(10)
+    ]
 
     flicker = np.mean([effect(a, b) for a, b in pairwise(steady)])
     assert flicker < 0.1 * np.mean([effect(a, b) for a, b in pairwise(naive)])

@@ -183,8 +183,10 @@ def test_a_camera_swung_round_is_no_cut(detector: Told) -> None:
 def test_two_boxes_around_one_face(detector: Told) -> None:
     class Twice(Told):
         def detect(self, picture: np.ndarray) -> list[Face]:
-            larger = [replace(face, landmarks=face.landmarks * 1.6 - face.landmarks.mean(0) * 0.6, score=0.91)
-                      for face in super().detect(picture)]
+            larger = [
+                replace(face, landmarks=face.landmarks * 1.6 - face.landmarks.mean(0) * 0.6, score=0.91)
+                for face in super().detect(picture)
+            ]
             return [*larger, *super().detect(picture)]
 
     tracks = run(Twice(), [moved()] * 8)

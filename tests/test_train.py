@@ -60,8 +60,14 @@ def go(
         return stop_after is not None and steps > stop_after
 
     return train(
-        config, crops, output, budget=Budget(pictures=pictures), team=Team(torch.device("cpu")),
-        crop=Crop(16, TIGHT_TEMPLATE), init=init, stop_asked=stop,
+        config,
+        crops,
+        output,
+        budget=Budget(pictures=pictures),
+        team=Team(torch.device("cpu")),
+        crop=Crop(16, TIGHT_TEMPLATE),
+        init=init,
+        stop_asked=stop,
     )
 
 
@@ -151,8 +157,22 @@ def command(crops: Path, output: Path, *more: str) -> list[str]:
     script = "import sys; from train import presets, run; from tests.test_train import TINY;"
     script += "presets.PRESETS['tiny'] = TINY; sys.exit(run.main(sys.argv[1:]))"
     return [
-        sys.executable, "-c", script, "--preset", "tiny", "--data", str(crops), "--output", str(output),
-        "--device", "cpu", "--snapshot-minutes", "0.02", "--threads", "1", *more,
+        sys.executable,
+        "-c",
+        script,
+        "--preset",
+        "tiny",
+        "--data",
+        str(crops),
+        "--output",
+        str(output),
+        "--device",
+        "cpu",
+        "--snapshot-minutes",
+        "0.02",
+        "--threads",
+        "1",
+        *more,
     ]
 
 
@@ -234,8 +254,6 @@ def test_augmentation_moves_only_as_far_as_it_is_told(check: str) -> None:
         assert all(f != s for f, s in zip(flipped, same, strict=True))
 
 
-
-
 def test_the_classifier_learns_and_its_misleading_moves_stay_within_the_radius(crops: Path) -> None:
     a, b = (load_pictures(crops / f"train{d}", 16) for d in "AB")
     model = train_classifier(a, b, TINY, pictures=1600, seed=0, channels=4, radius=0.5)
@@ -253,6 +271,9 @@ def test_training_needs_neither_gradio_nor_facexlib() -> None:
     code = "import sys\nfor name in ('gradio', 'facexlib', 'torchvision', 'openvino'): sys.modules[name] = None\n"
     run = subprocess.run(
         [sys.executable, "-c", code + "import train.run, train.evaluate, train.card"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr

@@ -77,7 +77,7 @@ def test_epochs_count_the_larger_domain(crops: Path, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_tells_and_leaves_nothing(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stages = '--set=stages=[[8, 4, 0.5], [16, 2, 0.5]]'
+    stages = "--set=stages=[[8, 4, 0.5], [16, 2, 0.5]]"
     assert go(crops, tmp_path / "run", "--dry-run", stages) == 0
     said = capsys.readouterr().out
     assert "stage of 8 pixels, batches of 4: 12 and 12 training pictures" in said
@@ -136,9 +136,7 @@ def test_a_start_that_was_cut_in_another_way_is_noted(
         assert ("cut in another way" in capsys.readouterr().out) is noted
 
 
-def test_two_runs_in_one_folder_are_refused(
-    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_runs_in_one_folder_are_refused(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with alone_in(tmp_path / "run"):
         assert go(crops, tmp_path / "run", "--pictures", "2") == 1
     assert "another run is writing to" in capsys.readouterr().err

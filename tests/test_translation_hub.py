@@ -69,9 +69,7 @@ def test_a_branch_that_the_hub_is_silent_about_is_read_from_the_cache(hub: type[
         ("org/bad name", None, "not a name of a Hub repository"),
     ],
 )
-def test_what_the_hub_does_not_have_is_a_sentence(
-    hub: type[Hub], name: str, revision: str | None, says: str
-) -> None:
+def test_what_the_hub_does_not_have_is_a_sentence(hub: type[Hub], name: str, revision: str | None, says: str) -> None:
     with pytest.raises(TranslationError, match=says):
         Translation.from_pretrained(name, revision=revision)
 
@@ -173,7 +171,10 @@ def test_without_a_network_it_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("token", ["hf_secret", "hf_secret\nX: y", "hf_secret\udcff"])
 def test_the_token_goes_to_the_hub_only_and_into_no_message(
-    hub: type[Hub], token: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    hub: type[Hub],
+    token: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("huggingface_hub.utils._headers.get_token", lambda: token)

@@ -125,9 +125,7 @@ def test_threads_get_the_same_as_one_alone(translator: FaceTranslator, two_peopl
 
 
 @pytest.mark.parametrize(("size", "sides"), [(32, (32, 32)), (128, (128, 128)), (None, (24, 40))])
-def test_every_engine_agrees_with_the_module(
-    tiny_translation: Path, size: int | None, sides: tuple[int, int]
-) -> None:
+def test_every_engine_agrees_with_the_module(tiny_translation: Path, size: int | None, sides: tuple[int, int]) -> None:
     generator = Translation.load(tiny_translation).generators[Direction.A_TO_B]
     x = np.random.default_rng(0).uniform(-1, 1, (11, 3, *sides)).astype(np.float32)
     with torch.inference_mode():

@@ -198,11 +198,14 @@ def test_large_photo_is_small_on_the_page_and_large_in_the_file(actions: UploadA
     assert ratio == pytest.approx(1, abs=0.3), "the layers lie over the same face on the page"
 
 
-@pytest.mark.parametrize(("what", "form", "name"), [
-    (WHOLE, PNG, "people-to-female-to-male.png"),
-    (WHOLE, JPEG, "people-to-female-to-male.jpg"),
-    ("0", JPEG, "people-face-1-to-female.jpg"),
-])
+@pytest.mark.parametrize(
+    ("what", "form", "name"),
+    [
+        (WHOLE, PNG, "people-to-female-to-male.png"),
+        (WHOLE, JPEG, "people-to-female-to-male.jpg"),
+        ("0", JPEG, "people-face-1-to-female.jpg"),
+    ],
+)
 def test_file_says_that_it_is_altered_and_by_what(
     actions: UploadActions, tmp_path: Path, what: str, form: str, name: str
 ) -> None:
@@ -262,15 +265,29 @@ def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(
     assert actions.apply_again(MALE, "", 1.0, strip, work)[1] == none
 
 
-@pytest.mark.parametrize("wrong", [
-    "words", {}, {"photo": "another"}, {"chosen": [FEMALE]}, {"chosen": "ab"}, {"chosen": [1, 2]}, {"chosen": [[], {}]},
-    {"chosen": ["", "gender:to_dog"]}, {"marked": 2}, {"marked": -1}, {"marked": True}, {"marked": "0"},
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "words",
+        {},
+        {"photo": "another"},
+        {"chosen": [FEMALE]},
+        {"chosen": "ab"},
+        {"chosen": [1, 2]},
+        {"chosen": [[], {}]},
+        {"chosen": ["", "gender:to_dog"]},
+        {"marked": 2},
+        {"marked": -1},
+        {"marked": True},
+        {"marked": "0"},
+    ],
+)
 def test_choices_from_outside_are_not_trusted(actions: UploadActions, photo: Photo, wrong: Any) -> None:
     strip, work = found(actions, photo)
     sent = strip | wrong if isinstance(wrong, dict) and wrong else wrong
     for act in (
-        lambda: actions.translate(photo, FEMALE, "", 1.0, sent, work), lambda: actions.compare(photo, 1.0, sent, work)
+        lambda: actions.translate(photo, FEMALE, "", 1.0, sent, work),
+        lambda: actions.compare(photo, 1.0, sent, work),
     ):
         with pytest.raises(gr.Error, match=r"Choose the photo again\.|Load the page anew\."):
             act()

@@ -89,9 +89,7 @@ def test_one_video_at_a_time(actions: VideoActions, clip: Path) -> None:
     assert work.running
 
 
-def test_cancelling_ends_it_and_leaves_nothing(
-    actions: VideoActions, backstage: Backstage, tmp_path: Path
-) -> None:
+def test_cancelling_ends_it_and_leaves_nothing(actions: VideoActions, backstage: Backstage, tmp_path: Path) -> None:
     work = LongWork()
     steps = iter(run(actions, make_video(tmp_path / "cancelled.mp4", 400), work))
     next(steps), next(steps)

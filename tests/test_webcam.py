@@ -194,9 +194,19 @@ def test_hostile_pictures_are_refused_in_a_sentence(webcam: Webcam, name: str) -
 @pytest.mark.parametrize(
     "changes",
     [
-        {"chain": 7}, {"chain": ["to_female"]}, {"chain": "to_nowhere"}, {"chain": "x" * 10_000}, {"chain": None},
-        {"chain": "+".join(["to_female"] * 50)}, {"strength": "1"}, {"strength": float("nan")}, {"strength": 2},
-        {"strength": True}, {"strength": None}, {"strength": [1]}, {"strength": 10**400},
+        {"chain": 7},
+        {"chain": ["to_female"]},
+        {"chain": "to_nowhere"},
+        {"chain": "x" * 10_000},
+        {"chain": None},
+        {"chain": "+".join(["to_female"] * 50)},
+        {"strength": "1"},
+        {"strength": float("nan")},
+        {"strength": 2},
+        {"strength": True},
+        {"strength": None},
+        {"strength": [1]},
+        {"strength": 10**400},
     ],
 )
 def test_other_wrong_fields_are_refused_in_a_sentence(webcam: Webcam, changes: dict[str, Any]) -> None:

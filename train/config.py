@@ -169,9 +169,7 @@ def _stages(stages: Any, size: int) -> tuple[Stage, ...]:
     return checked
 
 
-def _check(
-    name: str, value: Any, kind: type, *, at_least: float = -math.inf, at_most: float = math.inf
-) -> None:
+def _check(name: str, value: Any, kind: type, *, at_least: float = -math.inf, at_most: float = math.inf) -> None:
     wanted = {int: "a whole number", float: "a number", bool: "true or false", dict: "an object", str: "a text"}[kind]
     right = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     if right and kind in (int, float):

@@ -48,9 +48,7 @@ def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, init: 
             real_a, real_b = batches.next()
             with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
                 part_a, part_b = (real.chunk(config.accumulate)[0] for real in (real_a, real_b))
-                loss, _, fake_a, fake_b = generator_step(
-                    nets, part_a, part_b, config, step=0, progress=0.0, team=team
-                )
+                loss, _, fake_a, fake_b = generator_step(nets, part_a, part_b, config, step=0, progress=0.0, team=team)
             loss.backward()
             state.update("generators")
             with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):

@@ -115,9 +115,7 @@ def _of_each(before: Tensor, after: Tensor, who: Judges, *, is_b: bool, faces: b
     each = {
         "judged_other_before": judged_other(before),
         "judged_other_after": judged_other(after),
-        "rank_1": metrics.nearest_to_own(
-            encode(who.encoder, after), encode(who.encoder, before), seed=SEED
-        ).float(),
+        "rank_1": metrics.nearest_to_own(encode(who.encoder, after), encode(who.encoder, before), seed=SEED).float(),
         "change": (after.float() - before.float()).abs().mean(dim=(1, 2, 3)),
     }
     if faces:

@@ -1,6 +1,6 @@
 """Draws the losses and metrics of a run over the pictures it has seen.
 
-    python train/plot.py runs/gender        (writes runs/gender/metrics.png)
+python train/plot.py runs/gender        (writes runs/gender/metrics.png)
 """
 
 import argparse

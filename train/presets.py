@@ -1,77 +1,59 @@
 """The presets: one complete recipe for each translation."""
 
+from dataclasses import replace
+
 from cyclegan_core.errors import CycleganError
 from train.config import Stage, TrainConfig
 
 UTKFACE_LICENCE = "UTKFace: non-commercial research"
 
+# Small enough for two cores: no layer works at full resolution, and only the change is painted.
+GENDER = TrainConfig(
+    translation="gender",
+    directions=("to_female", "to_male"),
+    size=96,
+    generator="MobileResnetGenerator",
+    generator_arguments={
+        "channels": 48,
+        "blocks": 6,
+        "downsamplings": 1,
+        "patch": 2,
+        "norm": "channel",
+        "upsampling": "resize",
+        "residual": True,
+    },
+    discriminator_arguments={"channels": 32, "layers": 3},
+    output="change",
+    gain=1.2,
+    data_licence=UTKFACE_LICENCE,
+    batch=2,  # steps decide, not pictures
+    ema_half_life=4_000,
+    cycle=3.0,
+    cycle_every=2,
+    identity=1.0,
+    identity_every=4,
+    variation=0.2,
+    chroma_variation=2.0,
+    excess=8.0,
+    attribute=0.4,
+    attribute_end=0.15,
+    certainty=0.8,
+    cross_domain=True,
+)
+
 PRESETS: dict[str, TrainConfig] = {
-    # Small enough for two cores: no layer works at full resolution, and only the change is painted.
-    "gender": TrainConfig(
-        translation="gender",
-        directions=("to_female", "to_male"),
-        size=96,
-        generator="MobileResnetGenerator",
-        generator_arguments={
-            "channels": 48,
-            "blocks": 6,
-            "downsamplings": 1,
-            "patch": 2,
-            "norm": "channel",
-            "upsampling": "resize",
-            "residual": True,
-        },
-        discriminator_arguments={"channels": 32, "layers": 3},
-        output="change",
-        gain=1.2,
-        data_licence=UTKFACE_LICENCE,
-        batch=2,  # steps decide, not pictures
-        ema_half_life=4_000,
-        cycle=3.0,
-        cycle_every=2,
-        identity=1.0,
-        identity_every=4,
-        variation=0.2,
-        chroma_variation=2.0,
-        excess=8.0,
-        attribute=0.4,
-        attribute_end=0.15,
-        certainty=0.8,
-        cross_domain=True,
-    ),
-    # As gender; its classifier's gradient is weaker, so it weighs more.
-    "age": TrainConfig(
+    "gender": GENDER,
+    # Its classifier's gradient is weaker than gender's, so it weighs more.
+    "age": replace(
+        GENDER,
         translation="age",
         directions=("older", "younger"),
-        size=96,
-        generator="MobileResnetGenerator",
-        generator_arguments={
-            "channels": 48,
-            "blocks": 6,
-            "downsamplings": 1,
-            "patch": 2,
-            "norm": "channel",
-            "upsampling": "resize",
-            "residual": True,
-        },
-        discriminator_arguments={"channels": 24, "layers": 3},
-        output="change",
-        gain=1.7,
-        data_licence=UTKFACE_LICENCE,
-        batch=2,
-        learning_rate=2e-4,
-        ema_half_life=3_000,
-        cycle=3.0,
-        cycle_every=2,
-        identity=1.0,
-        identity_every=4,
-        variation=0.1,
-        chroma_variation=2.0,
-        excess=8.0,
-        attribute=0.6,
+        gain=1.4,
+        cycle=2.5,
+        variation=0.12,
+        excess=7.0,
+        attribute=0.55,
         attribute_end=0.2,
-        certainty=0.8,
-        cross_domain=True,
     ),
     # A painter. Its generators see the layout of a face at a quarter of the size and paint the rest: as their identity
     # loss is then that of restoring a drawing from its layout, they learn to draw from every picture of their domain.

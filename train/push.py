@@ -287,8 +287,7 @@ def _operations(folder: Path, run: Path | None) -> "list[CommitOperationAdd]":
     for number, sheet in enumerate(_samples(run), 1):
         files[f"samples/{number}.jpg"] = _jpeg(sheet)
     return [
-        CommitOperationAdd(name, source if isinstance(source, bytes) else str(source))
-        for name, source in files.items()
+        CommitOperationAdd(name, source if isinstance(source, bytes) else str(source)) for name, source in files.items()
     ]
 
 

@@ -17,6 +17,7 @@ from train.data import CROPS_FILE
 FOLDERS = [f"{split}{domain}" for split in ("train", "test") for domain in "AB"]
 REPORT_FILE = "report.json"
 SHEET_FILE = "contact_sheet.jpg"
+SPLIT_FILE = "test_split.txt"  # which pictures no training may see; train/splits has those of the embedded weights
 COLUMNS, SIDE, TITLE = 12, 128, 24  # pictures in a row, pixels of one, pixels of the line above
 MOST_ROWS = 3  # of each kept folder
 
@@ -69,7 +70,7 @@ class Report:
         self._write(output, finished=False)
 
     def finish(self, output: Path) -> None:
-        """Writes the list and the contact sheet."""
+        """Writes the lists and the contact sheet."""
         rows = [
             _row(f"{folder}: {len(paths):,}", _spread(paths, MOST_ROWS * COLUMNS))
             for folder, paths in sorted(self._kept.items())
@@ -80,6 +81,8 @@ class Report:
         ]
         if rows:
             images.save(np.concatenate(rows), output / SHEET_FILE, quality=88)
+        tests = [f"{folder}/{path.name}" for folder, paths in self._kept.items() if "test" in folder for path in paths]
+        (output / SPLIT_FILE).write_text("".join(f"{name}\n" for name in sorted(tests)), errors="surrogateescape")
         self._write(output, finished=True)
 
     def _write(self, output: Path, *, finished: bool) -> None:

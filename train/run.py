@@ -273,9 +273,7 @@ def _budget(options: argparse.Namespace, config: TrainConfig) -> Budget:
 
 
 def _request(options: argparse.Namespace) -> Request:
-    return Request(
-        options.push_to_hub, private=options.private, revision=options.revision, create_pr=options.create_pr
-    )
+    return Request(options.push_to_hub, private=options.private, revision=options.revision, create_pr=options.create_pr)
 
 
 def _push(options: argparse.Namespace, run: Path) -> None:

@@ -132,9 +132,7 @@ class Snapshots:
         names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
         for direction, generator in generators.items():
             after = torch.from_numpy(show_translated(generator, self.shown[direction], whole=whole, **look))
-            notes = self.watch.pictures(
-                self.shown[direction], after.permute(0, 3, 1, 2), names[direction], progress
-            )
+            notes = self.watch.pictures(self.shown[direction], after.permute(0, 3, 1, 2), names[direction], progress)
             for note in notes:
                 self.log.say(f"note: {note}")
 

@@ -37,7 +37,7 @@ class Watch:
                 won.append(
                     f"the discriminator of domain {side.upper()} is right on {means[f'right_{side}']:.1%}: it has won, "
                     "and the generators learn nothing from it; try a smaller --set discriminator_pace, "
-                    '--set diff_augment=color,translation for a small set, or --set r1=1'
+                    "--set diff_augment=color,translation for a small set, or --set r1=1"
                 )
         return notes + self._new("won", won)
 
