@@ -112,6 +112,7 @@ def test_fine_tuning_goes_by_the_recipe_that_the_start_was_trained_by(
     assert "Recipe: that of mine's own training" in capsys.readouterr().out
     trained = Translation.load(tmp_path / "second" / "translation").config.training
     assert trained["config"]["cycle"] == 7
+    assert trained["config"]["head_start"] == run.HEAD_START
     assert trained["config"]["discriminator_arguments"] == {"channels": 4, "layers": 1}
     assert trained["init"] == "folder translation"
 

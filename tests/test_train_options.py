@@ -76,6 +76,24 @@ def test_stages_resume_in_the_stage_where_they_were(crops: Path, tmp_path: Path)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
 
 
+def test_discriminators_have_a_head_start(crops: Path, tmp_path: Path) -> None:
+    start = go(crops, tmp_path / "start", pictures=2)
+
+    def after(steps: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The generators' weights and the discriminators', after so many more of 8 steps."""
+        trained = go(
+            crops, tmp_path / "run", replace(TINY, head_start=0.5), pictures=16, init=start, stop_after=steps - 1
+        )
+        state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+        return weights(trained), torch.cat([p.flatten() for p in state["networks"]["discriminators"].values()])
+
+    generators, judge = zip(after(1), after(3), after(4), strict=True)
+    for old, same, new in zip(weights(start), generators[1], generators[2], strict=True):
+        assert torch.equal(old, same)
+        assert not torch.equal(same, new)
+    assert not torch.equal(judge[0], judge[1])
+
+
 def test_one_way_is_the_start_of_that_way_only(crops: Path, tmp_path: Path) -> None:
     config = TrainConfig("tiny", ("there", "back"), size=32, generator_arguments={"channels": 4, "blocks": 1})
     described = describe(config, None)

@@ -43,6 +43,9 @@ class TrainConfig:
     learning_rate: float = 2e-4
     hold: float = 0.5  # share of the budget at the full learning rate, which then falls to zero in a straight line
     discriminator_pace: float = 1.0  # their learning rate as a multiple (two time scales: Heusel et al. 2017)
+    # Share of the budget, at its beginning, in which the discriminators learn alone: a run that starts from a
+    # translation has new ones, and until they know the domains they would lead its generators back to the beginning.
+    head_start: float = 0.0
     betas: tuple[float, float] = (0.5, 0.99)
     ema_half_life: int = 5_000  # pictures after which an old weight counts half
     pool: int = 50  # pictures in the history that the discriminators see
@@ -102,7 +105,7 @@ class TrainConfig:
         for name in ("cycle_end", "identity_end"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), float, at_least=0)
-        for name in ("hold", "certainty", "validation"):
+        for name in ("hold", "head_start", "certainty", "validation"):
             _check(name, getattr(self, name), float, at_least=0, at_most=1)
         for name in ("cross_domain", "flip", "bf16", "compile"):
             _check(name, getattr(self, name), bool)

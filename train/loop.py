@@ -93,19 +93,22 @@ def train(
         real_a, real_b = batches.next()
 
         # Generators: discriminators only pass the gradient through.
+        learns = progress >= config.head_start
         state.discriminators.requires_grad_(False)
         state.optimisers["generators"].zero_grad()
         fakes_a, fakes_b, parts = [], [], []
         for part_a, part_b in zip(real_a.chunk(config.accumulate), real_b.chunk(config.accumulate), strict=True):
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
+            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16), torch.set_grad_enabled(learns):
                 loss, part, fake_a, fake_b = generator_step(
                     nets, part_a, part_b, config, step=state.steps, progress=progress, team=team
                 )
-            (loss / config.accumulate).backward()
+            if learns:
+                (loss / config.accumulate).backward()
             parts.append(part)
             fakes_a.append(fake_a)
             fakes_b.append(fake_b)
-        state.update("generators")
+        if learns:
+            state.update("generators")
         average(state.ema, state.generators, config, stage.batch, state.pictures)
 
         # Discriminators: their fakes go through the history first.

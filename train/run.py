@@ -39,6 +39,8 @@ from train.push import Request, check_access, push, push_only, remember
 from train.schedule import Budget
 from train.snapshot import best_or_last, read_translation
 
+HEAD_START = 0.05  # of the budget, for the discriminators of a run that starts from a translation
+
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -189,6 +191,7 @@ def _config(options: argparse.Namespace, init: Translation | None, team: Team) -
             "gain": described.gain,
         }
         changes["stages"] = ()  # it has been through them
+        changes["head_start"] = HEAD_START
         if described.crop is not None:
             changes["size"] = described.crop.size
         if not options.preset:
