@@ -24,7 +24,7 @@ GENDER = TrainConfig(
     },
     discriminator_arguments={"channels": 32, "layers": 3},
     output="change",
-    gain=1.2,
+    gain=1.07,
     data_licence=UTKFACE_LICENCE,
     batch=2,  # steps decide, not pictures
     ema_half_life=4_000,
@@ -48,7 +48,7 @@ PRESETS: dict[str, TrainConfig] = {
         GENDER,
         translation="age",
         directions=("older", "younger"),
-        gain=1.4,
+        gain=1.3,
         cycle=2.5,
         variation=0.12,
         excess=7.0,
