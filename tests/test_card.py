@@ -146,7 +146,7 @@ def test_what_a_card_cannot_be_written_from_is_a_sentence(run: Path, capsys: pyt
 
 def test_a_plot_shows_every_number_of_the_log(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
-    others = {"note": "words", "better": True}
+    others = {"note": "words", "better": True, "minutes": 3.5, "left": 9}
     lines = [{"pictures": n, "cycle": 1 / n, "validation/score": 2 / n, **others} for n in (8, 16, 24)]
     text = "\n".join(json.dumps(line) for line in lines) + '\n{"pictures": 32, "cyc'  # cut off by a kill
     (run / "log.jsonl").write_text(text)
