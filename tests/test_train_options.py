@@ -87,11 +87,11 @@ def test_discriminators_have_a_head_start(crops: Path, tmp_path: Path) -> None:
         state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
         return weights(trained), torch.cat([p.flatten() for p in state["networks"]["discriminators"].values()])
 
-    generators, judge = zip(after(1), after(3), after(4), strict=True)
-    for old, same, new in zip(weights(start), generators[1], generators[2], strict=True):
+    (_, early), (frozen, judged), (learned, _) = after(1), after(3), after(4)
+    for old, same, new in zip(weights(start), frozen, learned, strict=True):
         assert torch.equal(old, same)
         assert not torch.equal(same, new)
-    assert not torch.equal(judge[0], judge[1])
+    assert not torch.equal(early, judged)
 
 
 def test_one_way_is_the_start_of_that_way_only(crops: Path, tmp_path: Path) -> None:
