@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 import tarfile
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +112,8 @@ def test_a_stream_resumes_exactly_and_loads_one_block_again(
     state = json.loads(json.dumps(one.state_dict()))
     expected = numbers(one.take(40))
     one.close()
+    while any(thread.name.startswith("reads-") for thread in threading.enumerate()):
+        time.sleep(0.01)  # what it reads ahead is not to be counted below
     read: list[shards.Member] = []
 
     def counting(place: str, start: int = 0) -> Iterator[shards.Member]:
