@@ -44,7 +44,7 @@ def test_every_network_learns_in_both_loops(build: object, monkeypatch: pytest.M
 
 def test_the_arithmetic_is_that_of_the_networks() -> None:
     """Six passes of the generators and, of the discriminators, one for each generator and two for themselves."""
-    nets = build_networks(TINY, TEAM.device, None)
+    nets = build_networks(TINY, TEAM.device)
     x = torch.zeros(1, 3, 16, 16)
 
     def forward(net: torch.nn.Module) -> int:

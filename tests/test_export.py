@@ -72,6 +72,7 @@ def test_each_direction_of_a_face_translation_is_written_with_what_it_needs(
         ("ResnetGenerator", {"blocks": 1, "norm": "batch", "upsampling": "shuffle", "down_padding": "zeros"}),
         ("ResnetGenerator", {"blocks": 1, "attention": [4, 2], "upsampling": "resize"}),
         ("MobileResnetGenerator", {"blocks": 1, "coarse": 2, "patch": 2, "norm": "channel", "residual": True}),
+        ("MobileResnetGenerator", {"blocks": 1, "coarse": 4, "skips": 1, "upsampling": "resize", "residual": True}),
         ("UnetGenerator", {"depth": 3}),
         ("MobileResnetGenerator", {"blocks": 1, "conditions": 2}),
     ],

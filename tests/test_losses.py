@@ -96,6 +96,19 @@ def test_excess_is_the_mean_square() -> None:
     assert float(losses.excess(torch.tensor([[0.5, -0.5, 0.0, 0.0]]))) == pytest.approx(0.125)
 
 
+def test_colour_loss_sees_squares_and_not_what_is_drawn_in_them() -> None:
+    drawn = torch.zeros(1, 3, 32, 32)
+    drawn[..., ::2, :], drawn[..., 1::2, :] = 0.5, -0.5  # lines in squares of 2 by 2 pixels
+    assert losses.colour_loss(drawn, torch.zeros_like(drawn)) == 0
+    grey = torch.full((1, 3, 32, 32), 0.3)
+    # A brighter grey is luma alone: its U and V are 0.
+    assert float(losses.colour_loss(grey, torch.zeros_like(grey))) == pytest.approx(0.3, abs=1e-5)
+    red = torch.zeros(1, 3, 32, 32)
+    red[:, 0] = 1.0
+    # |Y| and Huber of U and V, whose straight part is |x| - 0.05.
+    assert float(losses.colour_loss(red, torch.zeros_like(red))) == pytest.approx(0.299 + 0.097 + 0.565, abs=1e-5)
+
+
 def test_attribute_loss_aims_at_its_certainty_and_no_further() -> None:
     at = [float(losses.attribute_loss(torch.tensor([math.log(p / (1 - p))]), True)) for p in (0.8, 0.9, 0.99)]
     assert at[1] == min(at)

@@ -1,9 +1,11 @@
 """Generators and discriminators: shapes, sizes, the paper's numbers, gradients."""
 
+import copy
 import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from cyclegan_core.networks import MobileResnetGenerator, PatchDiscriminator, ResnetGenerator
@@ -62,6 +64,26 @@ def test_coarse_generator_sees_the_layout_and_no_detail(residual: bool) -> None:
     assert (generator(plain) - generator(plain.flip(3))).abs().max() > 1e-4
     with pytest.raises(ValueError, match="power of 2"):
         MobileResnetGenerator(coarse=3)
+
+
+def test_a_skip_generator_adds_up_what_each_size_paints() -> None:
+    generator = ResnetGenerator(channels=8, blocks=1, downsamplings=1, coarse=4, skips=2, upsampling="resize")
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    whole = torch.atanh(generator(x))
+
+    def alone(number: int) -> torch.Tensor:
+        """What is painted where only one of the three paints."""
+        only = copy.deepcopy(generator)
+        for i, painter in enumerate([*only.skips, list(only.net.children())[-1]]):
+            for parameter in painter.parameters():
+                parameter.data *= i == number
+        return torch.atanh(only(x))
+
+    torch.testing.assert_close(whole, alone(0) + alone(1) + alone(2), atol=1e-5, rtol=1e-4)
+    # The first one paints at a quarter of the size: enlarged it is smooth, and its pixels stand where they were.
+    assert alone(0).diff(dim=3).abs().mean() < 0.5 * F.avg_pool2d(alone(0), 4).diff(dim=3).abs().mean()
+    with pytest.raises(ValueError, match="skips must be 0 to 2 where coarse is 4"):
+        ResnetGenerator(coarse=4, skips=3)
 
 
 def test_mobile_blocks_cost_an_eighth() -> None:

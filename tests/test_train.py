@@ -23,6 +23,7 @@ from train.data import Shuffled, load_pictures
 from train.distributed import Team
 from train.loop import train
 from train.schedule import Budget
+from train.start import Start
 
 ROOT = Path(__file__).parents[1]
 TINY = TrainConfig(
@@ -49,7 +50,7 @@ def go(
     *,
     pictures: int = 16,
     stop_after: int | None = None,
-    init: Translation | None = None,
+    start: Start | None = None,
 ) -> Translation:
     """Trains, and asks to stop after so many steps."""
     steps = 0
@@ -66,7 +67,7 @@ def go(
         budget=Budget(pictures=pictures),
         team=Team(torch.device("cpu")),
         crop=Crop(16, TIGHT_TEMPLATE),
-        init=init,
+        start=start,
         stop_asked=stop,
     )
 
@@ -146,11 +147,11 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 
 def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path / "first", pictures=2)
-    second = go(crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, init=first)
+    second = go(crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, start=Start(first))
     for a, b in zip(weights(first), weights(second), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
     with pytest.raises(CycleganError, match="another generator"):
-        go(crops, tmp_path / "third", replace(TINY, generator_arguments={"channels": 8}), init=first)
+        go(crops, tmp_path / "third", replace(TINY, generator_arguments={"channels": 8}), start=Start(first))
 
 
 def command(crops: Path, output: Path, *more: str) -> list[str]:

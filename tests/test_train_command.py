@@ -11,7 +11,7 @@ from cyclegan_core import FaceTranslator
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Direction
 from tests.push_hub import Fault, PushHub, give_token, serving_pushes
-from train import features, hub_calls, run
+from train import features, hub_calls, recipe, run
 from train.checkpoint import alone_in
 
 SMALL = [
@@ -112,15 +112,15 @@ def test_fine_tuning_goes_by_the_recipe_that_the_start_was_trained_by(
     assert "Recipe: that of mine's own training" in capsys.readouterr().out
     trained = Translation.load(tmp_path / "second" / "translation").config.training
     assert trained["config"]["cycle"] == 7
-    assert trained["config"]["head_start"] == run.HEAD_START
+    assert trained["config"]["head_start"] == recipe.HEAD_START
     assert trained["config"]["discriminator_arguments"] == {"channels": 4, "layers": 1}
     assert trained["init"] == "folder translation"
 
     told = json.loads((begun / "config.json").read_text())
     told["training"]["config"] = {"cycle": -1}  # of some other program
     (begun / "config.json").write_text(json.dumps(told))
-    config, whose = run.recipe_of(Translation.load(begun))
-    assert (config, whose) == (run.preset("cyclegan"), "the preset cyclegan")
+    config, whose = recipe.recipe_of(Translation.load(begun))
+    assert (config, whose) == (recipe.preset("cyclegan"), "the preset cyclegan")
 
 
 def test_a_start_that_was_cut_in_another_way_is_noted(

@@ -19,7 +19,7 @@ PLAIN = TrainConfig("plain", ("there", "back"))
 def test_presets_build_and_go_through_json(name: str) -> None:
     config = preset(name)
     assert TrainConfig(**json.loads(json.dumps(config.to_dict()))) == config
-    nets = build_networks(config, torch.device("cpu"), None)
+    nets = build_networks(config, torch.device("cpu"))
     x = torch.zeros(1, 3, config.size, config.size)
     assert nets.judge_b(nets.a_to_b(x)).shape[:2] == (1, 1)
 
@@ -66,7 +66,7 @@ def test_senseless_values_are_refused_by_name(changes: dict[str, object], says: 
 def test_a_size_that_a_network_cannot_take_is_refused(changes: dict[str, object], says: str) -> None:
     config = PLAIN.with_fields({"generator_arguments": {"channels": 4, "blocks": 1}, **changes})
     with pytest.raises(CycleganError, match=says):
-        build_networks(config, torch.device("cpu"), None)
+        build_networks(config, torch.device("cpu"))
 
 
 def test_a_run_goes_on_with_another_precision_but_not_with_other_weights() -> None:

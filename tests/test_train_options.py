@@ -13,6 +13,7 @@ from cyclegan_core.translation_config import Direction
 from tests.test_train import TINY, go, weights
 from train.building import build_networks, describe
 from train.config import TrainConfig
+from train.start import Start, begin_from
 
 GENERATOR = {"channels": 4, "blocks": 1, "norm": "channel", "residual": True}
 JUDGE = {"channels": 4, "layers": 1}
@@ -50,7 +51,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def test_an_option_trains(name: str, crops: Path, tmp_path: Path) -> None:
     config = TINY.with_fields(OPTIONS[name])
     torch.manual_seed(config.seed)  # as the loop does before it builds
-    fresh = [p.clone() for net in build_networks(config, torch.device("cpu"), None).generators().values()
+    fresh = [p.clone() for net in build_networks(config, torch.device("cpu")).generators().values()
              for p in net.parameters()]  # fmt: skip
     go(crops, tmp_path, config, pictures=12)
     trained = weights(Translation.load(tmp_path / "translation"))
@@ -82,7 +83,12 @@ def test_discriminators_have_a_head_start(crops: Path, tmp_path: Path) -> None:
     def after(steps: int) -> tuple[list[torch.Tensor], torch.Tensor]:
         """The generators' weights and the discriminators', after so many more of 8 steps."""
         trained = go(
-            crops, tmp_path / "run", replace(TINY, head_start=0.5), pictures=16, init=start, stop_after=steps - 1
+            crops,
+            tmp_path / "run",
+            replace(TINY, head_start=0.5),
+            pictures=16,
+            start=Start(start),
+            stop_after=steps - 1,
         )
         state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
         return weights(trained), torch.cat([p.flatten() for p in state["networks"]["discriminators"].values()])
@@ -101,7 +107,8 @@ def test_one_way_is_the_start_of_that_way_only(crops: Path, tmp_path: Path) -> N
     one_way = Translation(
         replace(described, directions={Direction.A_TO_B: "there"}), {Direction.A_TO_B: generators[Direction.A_TO_B]}
     )
-    nets = build_networks(config, torch.device("cpu"), one_way)
+    nets = build_networks(config, torch.device("cpu"))
+    begin_from(Start(one_way), nets, config)
     for a, b in zip(nets.a_to_b.parameters(), generators[Direction.A_TO_B].parameters(), strict=True):
         assert torch.equal(a, b)
     assert any(

@@ -169,7 +169,7 @@ def compare(config: TrainConfig, team: Team, seconds: float) -> tuple[Measured, 
 
 def plain_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
     """A step of CycleGAN as its authors' PyTorch code takes it; cycle 10, identity 5, histories of 50 pictures."""
-    nets = build_networks(config, team.device, None)
+    nets = build_networks(config, team.device)
     for net in (*nets.generators().values(), *nets.discriminators().values()):
         net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     judges = [p for net in nets.discriminators().values() for p in net.parameters()]
@@ -213,7 +213,7 @@ def plain_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
 
 def our_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
     """A step as `train.loop` takes it."""
-    nets = build_networks(config, team.device, None)
+    nets = build_networks(config, team.device)
     state = TrainingState(config, nets, team)
 
     def drawn(pictures: Tensor) -> Tensor:

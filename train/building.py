@@ -5,7 +5,7 @@ from torch import nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks import build_discriminator
-from cyclegan_core.translation import Translation, build_generators
+from cyclegan_core.translation import build_generators
 from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
 from train.config import TrainConfig
 from train.step import Networks
@@ -25,19 +25,9 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
     )
 
 
-def build_networks(config: TrainConfig, device: torch.device, init: Translation | None) -> Networks:
-    """New networks on the device, the generators as those of `init` where it is given. Raises CycleganError."""
+def build_networks(config: TrainConfig, device: torch.device) -> Networks:
+    """New networks on the device. Raises CycleganError."""
     generators = build_generators(describe(config, None))
-    if init is not None:
-        for direction, generator in generators.items():
-            if direction not in init.generators:
-                continue  # a translation of one way is the start of that way only
-            try:
-                generator.load_state_dict(init.generators[direction].state_dict())
-            except RuntimeError as error:
-                raise CycleganError(
-                    f"{init.source} has another generator than this preset; it cannot be the start"
-                ) from error
     judges = [build_discriminator(config.discriminator, config.discriminator_arguments) for _ in Direction]
     for stage in config.all_stages():
         _check_size(stage.size, [*generators.values(), *judges])

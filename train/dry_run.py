@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
 from train.batches import Batches
 from train.building import build_networks
 from train.classifier import DomainClassifier
 from train.config import TrainConfig
 from train.distributed import Team
 from train.features import Encoder
+from train.start import Start, begin_from
 from train.state import TrainingState
 from train.step import discriminator_step, generator_step
 
@@ -23,12 +23,14 @@ STEPS = 3  # the first one allocates and plans
 CHECKPOINT_COPIES = 2.2  # the old one, the new one beside it until it is whole, and sheets
 
 
-def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, init: Translation | None) -> None:
+def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, start: Start | None) -> None:
     """Opens the data, builds the networks and takes a few real steps at every stage; prints what it found.
 
     Raises CycleganError, or torch.OutOfMemoryError where a step does not fit.
     """
-    nets = build_networks(config, team.device, init)
+    nets = build_networks(config, team.device)
+    if start:
+        begin_from(start, nets, config)
     if config.attribute:  # untrained ones take as much time and memory
         nets.guide = DomainClassifier().to(team.device).eval().requires_grad_(False)
     if config.constancy:

@@ -22,6 +22,7 @@ from train.guide import load_or_train_guide
 from train.logs import RunLog
 from train.schedule import Budget, rate_factor, stage_at
 from train.snapshot import SHOWN, Snapshots
+from train.start import Start, begin_from
 from train.state import TrainingState
 from train.step import discriminator_step, generator_step
 from train.validation import Validator
@@ -39,7 +40,7 @@ def train(
     budget: Budget,
     team: Team,
     crop: Crop | None = None,
-    init: Translation | None = None,
+    start: Start | None = None,
     snapshot_minutes: float = 5.0,
     patience: int | None = None,
     stop_asked: Callable[[], bool] = lambda: False,
@@ -59,7 +60,9 @@ def train(
             f"{output.name} holds a run with another {', '.join(changed)}; use another --output or delete it"
         )
 
-    nets = build_networks(config, team.device, init)
+    nets = build_networks(config, team.device)
+    if start:
+        begin_from(start, nets, config)
     if config.attribute:
         nets.guide = team.leader_first(lambda: load_or_train_guide(config, data, team.device))
     if config.constancy:
@@ -77,7 +80,7 @@ def train(
     validator = Validator(config, data, team.device, config.seed) if config.validation and team.leads else None
     snapshots = Snapshots(
         config, output, crop, _shown(data, config), log, validator=validator, patience=patience,
-        init=init.source if init else None,
+        init=start.translation.source if start else None,
     )  # fmt: skip
 
     first_second = began - state.seconds  # on the clock of this process, when the run would have begun without a break

@@ -9,16 +9,13 @@ validation pictures are kept back the best one of all snapshots is OUTPUT/best.
 """
 
 import argparse
-import json
 import os
 import signal
 import sys
-from contextlib import nullcontext, suppress
-from dataclasses import fields
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -26,7 +23,7 @@ import torch
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Crop, Direction
+from cyclegan_core.translation_config import Crop
 from train.checkpoint import alone_in
 from train.config import TrainConfig
 from train.data import count_pictures, read_crop, source
@@ -34,12 +31,12 @@ from train.distributed import Team
 from train.dry_run import dry_run
 from train.loop import train
 from train.plot import plot
-from train.presets import PRESETS, preset
+from train.presets import PRESETS
 from train.push import Request, check_access, push, push_only, remember
+from train.recipe import recipe
 from train.schedule import Budget
-from train.snapshot import best_or_last, read_translation
-
-HEAD_START = 0.05  # of the budget, for the discriminators of a run that starts from a translation
+from train.snapshot import best_or_last
+from train.start import read_start
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -49,6 +46,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--data", type=Path, help="folder with trainA, trainB, testA and testB; see train/prepare.py")
     what.add_argument("--output", type=Path, help="folder of the run; resumed where it holds one")
     what.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, a folder or Hub repo")
+    what.add_argument("--grow", action="store_true", help="with --init: on to twice its size, or --size")
     what.add_argument("--name", help="of the translation, instead of the preset's")
     what.add_argument("--directions", metavar="A_TO_B,B_TO_A", help="such as older,younger")
     what.add_argument("--licence", help="of the data, in words; the model card says it")
@@ -108,21 +106,21 @@ def main(arguments: list[str] | None = None) -> int:
         if options.threads:
             torch.set_num_threads(options.threads)
         team = Team.join(options.device)
-        init = team.leader_first(lambda: read_translation(options.init)) if options.init else None
-        config = _config(options, init, team)
+        start = team.leader_first(lambda: read_start(options.init)) if options.init else None
+        config = recipe(options, start, team)
         budget = _budget(options, config)
         if options.push_to_hub and team.leads:
             request = _request(options)
             access = check_access(request.repo, private=request.private, create_pr=request.create_pr)
             print(access, flush=True)
         if options.dry_run:
-            dry_run(config, options.data, options.output, team=team, init=init)
+            dry_run(config, options.data, options.output, team=team, start=start)
             return 0
         if options.push_to_hub and team.leads:
             remember(options.output, request)
         crop = read_crop(options.data, config.size)
-        if team.leads and init is not None:
-            _compare_crops(init, crop)
+        if team.leads and start is not None:
+            _compare_crops(start.translation, crop)
         with alone_in(options.output) if team.leads else nullcontext():
             train(
                 config,
@@ -131,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
                 budget=budget,
                 team=team,
                 crop=crop,
-                init=init,
+                start=start,
                 snapshot_minutes=options.snapshot_minutes,
                 patience=options.patience,
                 stop_asked=lambda: bool(asked),
@@ -171,72 +169,6 @@ def main(arguments: list[str] | None = None) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     return 0
-
-
-def _config(options: argparse.Namespace, init: Translation | None, team: Team) -> TrainConfig:
-    """The preset with what the command line, and the translation that it starts from, say otherwise."""
-    if options.preset or init is None:
-        config = preset(options.preset or "gender")
-    else:
-        config, whose = recipe_of(init)
-        if team.leads:
-            print(f"Recipe: {whose}", flush=True)
-    changes: dict[str, Any] = {}
-    if init is not None:
-        described = init.config
-        changes = {
-            "generator": described.generator,
-            "generator_arguments": described.generator_arguments,
-            "output": described.output,
-            "gain": described.gain,
-        }
-        changes["stages"] = ()  # it has been through them
-        changes["head_start"] = HEAD_START
-        if described.crop is not None:
-            changes["size"] = described.crop.size
-        if not options.preset:
-            changes["translation"] = described.name
-            changes["directions"] = tuple(
-                described.directions.get(direction, direction.value) for direction in Direction
-            )
-    if options.name:
-        changes["translation"] = options.name
-    if options.directions:
-        changes["directions"] = tuple(name.strip() for name in options.directions.split(","))
-    if options.licence:
-        changes["data_licence"] = options.licence
-    for name in ("size", "batch", "learning_rate", "seed"):
-        if getattr(options, name) is not None:
-            changes[name] = getattr(options, name)
-            if name in ("size", "batch"):
-                changes["stages"] = ()
-    if options.bf16 is None:
-        changes["bf16"] = team.device.type == "cuda" and torch.cuda.is_bf16_supported()
-    else:
-        changes["bf16"] = options.bf16
-    if options.compile:
-        changes["compile"] = True
-    for setting in options.set:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise CycleganError(f"--set takes FIELD=VALUE, such as --set cycle=5, not {setting!r}")
-        try:
-            changes[name] = json.loads(value)
-        except json.JSONDecodeError:
-            changes[name] = value  # a word needs no quotes
-    return config.with_fields(changes)
-
-
-def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
-    """The recipe that a translation was trained by, else the preset of its name or `cyclegan`; and which it is."""
-    known = {field.name for field in fields(TrainConfig)}
-    told = init.config.training.get("config")
-    name = init.config.name if init.config.name in PRESETS else "cyclegan"
-    if isinstance(told, dict):
-        with suppress(CycleganError):  # of another program, or of another version of this one
-            config = preset(name).with_fields({key: value for key, value in told.items() if key in known})
-            return config, f"that of {init.config.name}'s own training"
-    return preset(name), f"the preset {name}"
 
 
 def _draw(output: Path) -> None:

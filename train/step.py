@@ -76,6 +76,9 @@ def generator_step(
         if weight:
             parts[name] = penalty(changes[0]) + penalty(changes[1])
             loss = loss + weight * parts[name]
+    if config.colour:
+        parts["colour"] = losses.colour_loss(fake_b, real_a) + losses.colour_loss(fake_a, real_b)
+        loss = loss + config.colour * parts["colour"]
     if nets.encoder is not None:
         parts["constancy"] = losses.constancy_loss(nets.encoder, fake_b, real_a)
         parts["constancy"] = parts["constancy"] + losses.constancy_loss(nets.encoder, fake_a, real_b)

@@ -43,6 +43,9 @@ class ResnetGenerator(nn.Module):
         picture.
     attention: for each n, self-attention where height and width are 1/n: after the blocks, or on the way up after the
         layer that reaches that size.
+    skips: of the smaller sizes on the way up, how many, the last ones, paint a picture of their own, which is enlarged
+        and added to the next one (the skip generator of Karras et al. 2020, "Analyzing and improving the image quality
+        of StyleGAN"). A network that has grown goes on from the picture that it painted before.
     conditions: numbers (B, conditions) that say which of several translations to do, such as a one-hot direction or
         age; `forward` then takes them after the picture.
 
@@ -65,6 +68,7 @@ class ResnetGenerator(nn.Module):
         down_padding: Padding = "reflect",
         residual: bool = False,
         attention: Sequence[int] = (),
+        skips: int = 0,
         conditions: int = 0,
     ) -> None:
         super().__init__()
@@ -82,6 +86,8 @@ class ResnetGenerator(nn.Module):
         self.residual, self.coarse, self.conditions = residual, coarse, conditions
         self.multiple = coarse * patch * 2**downsamplings
         self.smallest = 2 * self.multiple  # reflection needs a second pixel
+        if not 0 <= skips < coarse.bit_length():
+            raise ValueError(f"skips must be 0 to {coarse.bit_length() - 1} where coarse is {coarse}, not {skips}")
         steps = [2] * downsamplings + [patch] * (patch > 1) + [2] * (coarse.bit_length() - 1)
         scale, scales = self.multiple, [self.multiple]
         for factor in steps:
@@ -127,16 +133,31 @@ class ResnetGenerator(nn.Module):
             layers += conv_block(width, narrow, kernel=1, norm=norm, conditions=conditions)
             width = narrow
             grow(narrow, patch, separable=False)
-        for _ in range(coarse.bit_length() - 1):
+        painters: list[nn.Module] = []
+        self._painted_after: list[int] = []  # the layer whose features each painter but the last one gets
+        for left in range(coarse.bit_length() - 1, 0, -1):
+            if left <= skips:
+                painters.append(_painter(width))
+                self._painted_after.append(len(layers))
             grow(max(width // 2, 12))
         build = Layers if conditions else nn.Sequential
-        self.net = build(*layers, nn.Conv2d(width, 3, 7, 1, 3, padding_mode="reflect"))
+        self.net = build(*layers, _painter(width))
+        self.skips = nn.ModuleList(painters)
         initialise(self)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         told = (checked_condition(condition, x, self.conditions),) if self.conditions else ()
-        y = torch.tanh(self.net(x, *told))
+        y = torch.tanh(self._painted(x, *told) if self.skips else self.net(x, *told))
         return torch.clamp(self._seen(x) + y, -1, 1) if self.residual else y
+
+    def _painted(self, x: Tensor, *told: Tensor) -> Tensor:
+        """The sum of the pictures of all sizes, before tanh."""
+        sketch: Tensor | None = None
+        begin = 0
+        for painter, end in zip(self.skips, self._painted_after, strict=True):
+            x = self.net[begin:end](x, *told)
+            sketch, begin = painter(x) + _enlarged(sketch), end
+        return self.net[begin:](x, *told) + _enlarged(sketch)
 
     def _seen(self, x: Tensor) -> Tensor:
         """The picture without the detail that a coarse generator is not shown."""
@@ -144,6 +165,18 @@ class ResnetGenerator(nn.Module):
             return x
         small = F.avg_pool2d(x, self.coarse)
         return F.interpolate(small, scale_factor=float(self.coarse), mode="bilinear", align_corners=False)
+
+
+def _painter(channels: int) -> nn.Module:
+    """From features to a picture of the same size."""
+    return nn.Conv2d(channels, 3, 7, 1, 3, padding_mode="reflect")
+
+
+def _enlarged(picture: Tensor | None) -> Tensor | float:
+    """Twice the height and width; nothing where there is no picture yet."""
+    if picture is None:
+        return 0.0
+    return F.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class MobileResnetGenerator(ResnetGenerator):
