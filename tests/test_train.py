@@ -211,13 +211,17 @@ def test_a_run_killed_again_and_again_ends_with_the_same_weights(crops: Path, tm
 
 
 @pytest.mark.slow
-def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("told", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
+def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path, told: list[signal.Signals]) -> None:
+    """Twice at the same moment is what Ctrl-C is under a launcher, which passes on what all have heard already."""
     process = start(crops, tmp_path, "--pictures", "100000000")
     wait_for(tmp_path / "translation" / "config.json", process)
-    process.send_signal(signal.SIGTERM)
+    for number in told:
+        process.send_signal(number)
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Saving, then stopping" in said
+    assert "Stopped; the same command resumes." in said
     trained = Translation.load(tmp_path / "translation").config.training["pictures"]
     again = start(crops, tmp_path, "--pictures", "1")
     said, _ = again.communicate(timeout=60)

@@ -6,9 +6,11 @@ they compute on.
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -96,3 +98,21 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(crops: Path, tmp_path: Path
     run = go(crops, tmp_path / "odd", 2, "--pictures", "8", "--batch", "3", "--set", "stages=[]")
     assert run.returncode != 0
     assert "error: a batch of 3 cannot be shared out evenly to 2 process(es)" in run.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_launcher_saves_first(crops: Path, tmp_path: Path) -> None:
+    """The terminal tells all processes, and the launcher tells its own once more."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+    launcher = subprocess.Popen(
+        command(crops, tmp_path, 2, "--pictures", "100000000", "--snapshot-minutes", "0.001"), cwd=ROOT,
+        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    begun = tmp_path / "translation" / "config.json"
+    ends = time.monotonic() + 120
+    while not begun.exists() and launcher.poll() is None and time.monotonic() < ends:
+        time.sleep(0.1)
+    os.killpg(launcher.pid, signal.SIGINT)
+    said, _ = launcher.communicate(timeout=60)
+    assert "Stopped; the same command resumes." in said, said
+    assert "Stopped at once" not in said

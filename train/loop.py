@@ -29,7 +29,8 @@ from train.validation import Validator
 from train.watch import broken
 
 REPORT_SECONDS = 30
-STEPS_BETWEEN_LOOKS = 16  # at the clock, where several processes have to agree on what it says
+MOST_STEPS_BETWEEN_LOOKS = 16  # at the clock, where several processes have to agree on what it says
+SECONDS_BETWEEN_LOOKS = 1  # a launcher that is stopped kills its processes after 30 seconds, saved or not
 
 
 def train(
@@ -88,6 +89,7 @@ def train(
     counted: dict[str, int] = {}
     last_report = last_snapshot = state.seconds
     pictures_at_report, taken_at, stopping = state.pictures, -1, False
+    last_look = next_look = state.steps
     while (progress := budget.progress(state.pictures, state.seconds)) < 1 and not stopping:
         if (stage := stage_at(config, progress)) != batches.stage:
             batches.enter(stage)
@@ -137,10 +139,13 @@ def train(
             for name, value in part.items():
                 totals[name] = totals.get(name, torch.zeros((), device=team.device)) + value
                 counted[name] = counted.get(name, 0) + 1
-        if team.world > 1 and state.steps % STEPS_BETWEEN_LOOKS and budget.progress(state.pictures, state.seconds) < 1:
+        if team.world > 1 and state.steps < next_look and budget.progress(state.pictures, state.seconds) < 1:
             continue
         looks = team.all((time.monotonic() - first_second, stop_asked()))
-        state.seconds, stopping = looks[0][0], any(asked for _, asked in looks)
+        now, stopping = looks[0][0], any(asked for _, asked in looks)
+        step_seconds = max(now - state.seconds, 1e-6) / (state.steps - last_look)  # the leader's, in all processes
+        state.seconds, last_look = now, state.steps
+        next_look = state.steps + max(1, min(MOST_STEPS_BETWEEN_LOOKS, int(SECONDS_BETWEEN_LOOKS / step_seconds)))
         ending = stopping or budget.progress(state.pictures, state.seconds) >= 1
         rate = (state.pictures - pictures_at_report) / max(state.seconds - last_report, 1e-6)
         log.advance(progress, rate)

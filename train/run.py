@@ -12,6 +12,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,6 +38,8 @@ from train.recipe import recipe
 from train.schedule import Budget
 from train.snapshot import best_or_last
 from train.start import read_start
+
+SAME_REQUEST_SECONDS = 1  # Ctrl-C reaches all processes, and the launcher of several then passes it on once more
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -86,12 +89,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    asked: list[int] = []
+    asked: list[float] = []  # when
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
+        if asked and time.monotonic() - asked[0] > SAME_REQUEST_SECONDS:
             raise KeyboardInterrupt
-        asked.append(number)
+        if asked:
+            return
+        asked.append(time.monotonic())
         print("Saving, then stopping; once more to stop at once.", file=sys.stderr, flush=True)
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
