@@ -124,6 +124,7 @@ LARGEST_ARGUMENTS = {
     "depth": 12,
     "patch": 16,
     "coarse": 64,
+    "skips": 6,
     "conditions": 1000,
 }
 MOST_ATTENTION = 16  # layers

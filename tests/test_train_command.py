@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cyclegan_core.translation_config import Direction
 from tests.push_hub import Fault, PushHub, give_token, serving_pushes
 from train import features, hub_calls, recipe, run
 from train.checkpoint import alone_in
+from train.start import read_start
 
 SMALL = [
     "--preset", "cyclegan", "--size", "16", "--batch", "2", "--threads", "1", "--device", "cpu",
@@ -135,6 +137,92 @@ def test_a_start_that_was_cut_in_another_way_is_noted(
     for data, noted in ((crops, False), (other, True)):
         assert run.main([*arguments, "--data", str(data), "--output", str(tmp_path / data.name / "run")]) == 0
         assert ("cut in another way" in capsys.readouterr().out) is noted
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--name", "my cats"], "name 'my cats' must be 1 to 64 letters, digits"),
+        (["--directions", "to cat,to dog"], "direction name 'to cat' must be 1 to 40 letters, digits"),
+        (["--set", "gain=0"], "gain must be a number from 0.1 to 4"),
+        (["--set", "guide_size=8"], "guide_size must be a whole number of at least 16"),
+        (["--set", "validation=0.9"], "validation must be a number from 0 to 0.5"),
+        (["--set", "adversarial=wasserstein"], "needs a critic with limits: set gradient_penalty=10"),
+    ],
+)
+def test_what_could_not_be_read_again_is_refused_before_an_hour_is_spent(
+    more: list[str], says: str, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for dry in ([], ["--dry-run"]):
+        assert go(crops, tmp_path / "run", "--pictures", "2", *more, *dry) == 1
+        assert says in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_dry_run_sees_the_run_that_is_there(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert go(crops, tmp_path / "run", "--pictures", "2") == 0
+    assert go(crops, tmp_path / "run", "--pictures", "2", "--dry-run", "--batch", "4") == 1
+    assert "holds a run with another batch" in capsys.readouterr().err
+    with alone_in(tmp_path / "run"):
+        assert go(crops, tmp_path / "run", "--pictures", "2", "--dry-run") == 1
+    assert go(crops, tmp_path / "run", "--pictures", "2", "--dry-run") == 0
+
+
+def test_memory_that_is_too_small_is_a_sentence_whose_advice_works(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert go(crops, tmp_path / "run", "--pictures", "2", "--set", "pool=100000000000") == 1
+    assert "the memory is too small for this batch" in capsys.readouterr().err
+    assert go(crops, tmp_path / "other", "--pictures", "2") == 0
+    assert go(crops, tmp_path / "other", "--pictures", "4", "--set", "accumulate=2") == 0
+    assert "Resumed after 2 pictures" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_whatever_has_become_of_its_start(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert go(crops, first, "--pictures", "2", "--name", "mine", "--set", "cycle=7") == 0
+    asked = ["--data", str(crops), "--output", str(second), "--init", str(first), "--device", "cpu", "--threads", "1"]
+    assert run.main([*asked, "--pictures", "2"]) == 0
+    shutil.rmtree(first)
+    assert run.main([*asked, "--pictures", "4"]) == 0
+    assert "Resumed after 2 pictures" in capsys.readouterr().out
+    trained = Translation.load(second / "translation").config.training
+    assert (trained["pictures"], trained["init"], trained["config"]["cycle"]) == (4, "folder translation", 7)
+    assert run.main([*asked, "--pictures", "4", "--set", "cycle=5"]) == 1
+    assert "holds a run with another cycle" in capsys.readouterr().err
+
+
+def test_what_another_run_had_for_itself_is_not_taken_over(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--seed", "9", "--set", "accumulate=2", "--set", "stages=[[8, 4, 0.5], [16, 2, 0.5]]"]
+    assert go(crops, tmp_path / "first", "--pictures", "4", *more, "--licence", "mine alone") == 0
+    config, _ = recipe.recipe_of(Translation.load(tmp_path / "first" / "translation"))
+    assert (config.seed, config.accumulate, config.validation) == (0, 1, 0.05)
+    options = run.parse(["--data", "x", "--output", "y", "--init", "z", "--licence", "free"])
+    begun = read_start(str(tmp_path / "first"))
+    made = recipe.recipe(options, begun, run.Team.join("cpu"))
+    assert (made.stages, made.size, made.batch) == ((), 16, 2), "as the last stage was"
+    assert made.data_licence == "free; begun with weights trained on mine alone"
+
+
+def test_a_batch_is_that_of_all_stages() -> None:
+    options = run.parse(["--data", "x", "--output", "y", "--preset", "cyclegan256", "--batch", "2"])
+    made = recipe.recipe(options, None, run.Team.join("cpu"))
+    assert [(stage.size, stage.batch) for stage in made.stages] == [(128, 2), (256, 2)]
+    options = run.parse(["--data", "x", "--output", "y"])
+    assert recipe.recipe(options, None, run.Team.join("cpu")).translation == "custom", "nobody asked for faces"
+
+
+def test_crops_too_small_for_the_networks_are_noted(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert go(crops, tmp_path / "run", "--pictures", "2", "--size", "32") == 0
+    said = capsys.readouterr().out
+    assert "the crops have 16 pixels and the networks see 32" in said
+    assert "prepare them again with --size 32" in said
 
 
 def test_two_runs_in_one_folder_are_refused(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

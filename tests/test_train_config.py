@@ -34,6 +34,7 @@ def test_presets_build_and_go_through_json(name: str) -> None:
         ({"hold": 2}, "hold must be a number from 0 to 1, not 2"),
         ({"flip": "yes"}, "flip must be true or false, not 'yes'"),
         ({"cycle_loss": "l3"}, "cycle_loss must be one of l1, l2, not 'l3'"),
+        ({"adversarial": "wasserstein"}, "needs a critic with limits"),
         ({"adversarial": "magic"}, "adversarial must be one of least_squares, vanilla, hinge, wasserstein"),
         ({"diff_augment": "magic"}, "diff_augment knows no 'magic'"),
         ({"directions": ["same", "same"]}, "directions must be two different names"),

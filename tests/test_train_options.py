@@ -1,5 +1,6 @@
 """Every choice of network, loss and schedule trains: weights move, stay finite, and the translation can be loaded."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation, build_generators
 from cyclegan_core.translation_config import Direction
 from tests.test_train import TINY, go, weights
+from train import loop
 from train.building import build_networks, describe
 from train.config import TrainConfig
+from train.distributed import Team
+from train.schedule import Budget
 from train.start import Start, begin_from
 
 GENERATOR = {"channels": 4, "blocks": 1, "norm": "channel", "residual": True}
@@ -129,3 +133,47 @@ def test_a_run_whose_losses_explode_stops_and_keeps_what_was_good(crops: Path, t
         go(crops, tmp_path, pictures=8)
     assert (tmp_path / "checkpoint.pt").stat().st_size >= len(good) - 4096
     assert (tmp_path / "translation" / "model.safetensors").read_bytes() == broken
+
+
+class Always:
+    """A validator that never sees anything get better."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def score(self, _: object) -> dict[str, float]:
+        return {"score": 0.5}
+
+
+def test_patience_begins_after_the_head_start(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "Validator", Always)
+    config = replace(TINY, validation=0.05, head_start=0.5)
+
+    def pictures() -> int:
+        trained = loop.train(
+            config, crops, tmp_path, budget=Budget(pictures=64), team=Team(torch.device("cpu")),
+            snapshot_minutes=1e-9, patience=2,
+        )  # fmt: skip
+        return int(trained.config.training["pictures"])
+
+    assert pictures() == 36, "two steps of two pictures after half of the budget"
+    capsys.readouterr()
+    assert pictures() == 36, "and it does not go on when it is started again"
+    assert "has not improved for 2 snapshots" in capsys.readouterr().out
+
+
+def test_what_comes_before_the_first_step_is_not_of_the_budget(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = loop._shown
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(1.5)
+        return shown(*arguments)
+
+    monkeypatch.setattr(loop, "_shown", slowly)
+    trained = loop.train(
+        TINY, crops, tmp_path, budget=Budget(minutes=1 / 60, pictures=10_000), team=Team(torch.device("cpu"))
+    )
+    assert trained.config.training["pictures"] > 2 * TINY.batch

@@ -1,5 +1,6 @@
 """`--init`: what a run takes over from a translation, and from the folder of another run; and how it grows."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,14 +80,16 @@ def test_a_grown_generator_paints_what_it_painted_before(
 def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = tmp_path / "first"
     go(crops, first, COARSE, pictures=4)
-    asked = ["--data", str(crops), "--device", "cpu", "--threads", "1", "--pictures", "4", "--init", str(first)]
+    large = shutil.copytree(crops, tmp_path / "large")
+    (large / "crops.json").write_text((large / "crops.json").read_text().replace('"size": 16', '"size": 64'))
+    asked = ["--data", str(large), "--device", "cpu", "--threads", "1", "--pictures", "4", "--init", str(first)]
     assert run.main([*asked, "--output", str(tmp_path / "second"), "--grow", "--set", "cycle=3"]) == 0
     trained = Translation.load(tmp_path / "second" / "translation").config
     told = trained.training["config"]
     assert (told["size"], trained.generator_arguments["coarse"], told["cycle"]) == (32, 4, 3)
     assert told["discriminator"] == "MultiscaleDiscriminator"
     assert told["discriminator_arguments"] == {**COARSE.discriminator_arguments, "scales": 2}
-    assert told["head_start"] == 0, "one of the two discriminators goes on"
+    assert told["head_start"] == recipe.HEAD_START, "one of the two discriminators is new"
     assert trained.crop is not None
     assert trained.crop.size == 32
     # The coarser of the two began as the old one: with a learning rate of nothing it still is.
@@ -99,14 +102,41 @@ def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.Capt
         if rest.endswith((".0._u", ".0._v")):  # spectral norm's own estimates, which every pass makes better
             continue
         assert torch.allclose(new[f"{judge}.judges.1.{rest}"], value, atol=1e-6)
+    again = [*asked[:-1], str(tmp_path / "second"), "--output", str(tmp_path / "fifth"), "--grow"]
+    assert run.main(again) == 0
+    told = Translation.load(tmp_path / "fifth" / "translation").config.training["config"]
+    assert (told["size"], told["generator_arguments"]["skips"]) == (64, 2)
+    assert told["discriminator_arguments"]["scales"] == 3
+    capsys.readouterr()
     for wrong, words in (
         (["--init", str(first), "--grow", "--size", "48"], "goes from 16 pixels to 32, 64 and so on, not to 48"),
         (["--init", "gender", "--grow"], "for ResNet generators that paint whole pictures"),
         (["--grow"], "--grow needs --init"),
+        (["--init", str(first), "--grow"], "the crops have 16 pixels and the networks see 32"),
     ):
         arguments = ["--data", str(crops), "--output", str(tmp_path / "fourth"), "--pictures", "4", "--device", "cpu"]
         assert run.main([*arguments, *wrong]) == 1
         assert words in capsys.readouterr().err
+
+
+def test_judges_of_several_sizes_go_on_at_the_size_at_which_they_were(crops: Path, tmp_path: Path) -> None:
+    scaled = replace(
+        COARSE, size=32, discriminator="MultiscaleDiscriminator",
+        discriminator_arguments={"channels": 4, "layers": 1, "scales": 2},
+        generator_arguments=grown(COARSE.generator_arguments, 2),
+    )  # fmt: skip
+    go(crops, tmp_path, scaled, pictures=2)
+    start = read_start(str(tmp_path))
+    old = weights_of(tmp_path / "checkpoint.pt", "discriminators")
+    for size, scales, finer in ((32, 2, 0), (64, 3, 1)):
+        arguments = {**scaled.discriminator_arguments, "scales": scales}
+        now = started(replace(scaled, size=size, discriminator_arguments=arguments,
+                              generator_arguments=grown(COARSE.generator_arguments, size // 16)), start)  # fmt: skip
+        for scale in range(2):
+            name = f"judge_a.judges.{scale}.net.0.weight"
+            assert torch.equal(now[f"judge_a.judges.{scale + finer}.net.0.weight"], old[name])
+    smaller = replace(scaled, size=16, generator_arguments=scaled.generator_arguments)
+    assert not judges_go_on(start, smaller)
 
 
 def test_a_set_head_start_stays(crops: Path, tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def recipe(config: TrainConfig, *, size: int | None, batch: int | None, bf16: bo
 def has_bf16(device: torch.device) -> bool:
     """Whether the device multiplies in bfloat16 faster than in float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     with suppress(OSError):
         return any(word in Path("/proc/cpuinfo").read_text() for word in ("avx512_bf16", "amx_bf16"))
     return False

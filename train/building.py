@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from cyclegan_core.errors import CycleganError
+from cyclegan_core.errors import CycleganError, TranslationError
 from cyclegan_core.networks import build_discriminator
 from cyclegan_core.translation import build_generators
 from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
@@ -25,6 +25,14 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
     )
 
 
+def check_described(config: TrainConfig) -> None:
+    """Raises CycleganError where the translation that the run makes could not be read again, such as for its name."""
+    try:
+        TranslationConfig.from_dict(describe(config, None).to_dict())
+    except TranslationError as error:
+        raise CycleganError(str(error).removeprefix("config.json: ")) from error
+
+
 def build_networks(config: TrainConfig, device: torch.device) -> Networks:
     """New networks on the device. Raises CycleganError."""
     generators = build_generators(describe(config, None))
@@ -35,10 +43,15 @@ def build_networks(config: TrainConfig, device: torch.device) -> Networks:
         net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for net in (*generators.values(), *judges)
     ]
+    nets = Networks(*placed)
     if config.compile:
-        for net in placed:
-            net.compile()  # in place: names of weights stay as they are
-    return Networks(*placed)
+        # In place: names of weights stay as they are. Compiled networks have no slopes of slopes, which penalties need.
+        compiled = [*nets.generators().values()]
+        if not (config.r1 or config.gradient_penalty):
+            compiled += nets.discriminators().values()
+        for net in compiled:
+            net.compile()
+    return nets
 
 
 def _check_size(size: int, networks: list[nn.Module]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from cyclegan_core.errors import CycleganError
+from train.config import TrainConfig
 
 CHECKPOINT_FILE = "checkpoint.pt"
 
@@ -46,6 +47,20 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
         return state
     except Exception as error:  # torch raises whatever its zip and pickle readers raise
         raise CycleganError(f"{CHECKPOINT_FILE} in {folder.name} is damaged; delete it to start again") from error
+
+
+def saved_config(folder: Path) -> dict[str, Any] | None:
+    """The config of the run that the folder holds, or None. Raises CycleganError where the checkpoint is damaged."""
+    saved = load_checkpoint(folder)
+    return None if saved is None else saved["config"]
+
+
+def check_same(config: TrainConfig, saved: dict[str, Any] | None, folder: Path) -> None:
+    """Raises CycleganError, naming the fields, where the checkpoint in the folder is that of another config."""
+    if saved and (changed := config.differences(saved["config"])):
+        raise CycleganError(
+            f"{folder.name} holds a run with another {', '.join(changed)}; use another --output or delete it"
+        )
 
 
 @contextmanager

@@ -95,8 +95,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("size", "batch", "accumulate", "ema_half_life", "r1_every", "cycle_every", "identity_every"):
             _check(name, getattr(self, name), int, at_least=1)
-        for name in ("guide_size", "guide_pictures"):
-            _check(name, getattr(self, name), int, at_least=1)
+        _check("guide_size", self.guide_size, int, at_least=16)
+        _check("guide_pictures", self.guide_pictures, int, at_least=1)
         _check("pool", self.pool, int, at_least=0)
         _check("learning_rate", self.learning_rate, float, at_least=1e-12)
         weights = ("gradient_penalty", "clip", "r1", "cycle", "identity", "constancy", "variation", "chroma_variation")
@@ -106,8 +106,9 @@ class TrainConfig:
         for name in ("cycle_end", "identity_end"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), float, at_least=0)
-        for name in ("hold", "head_start", "certainty", "validation"):
+        for name in ("hold", "head_start", "certainty"):
             _check(name, getattr(self, name), float, at_least=0, at_most=1)
+        _check("validation", self.validation, float, at_least=0, at_most=0.5)
         for name in ("cross_domain", "flip", "bf16", "compile"):
             _check(name, getattr(self, name), bool)
         _check("seed", self.seed, int, at_least=0, at_most=2**63 - 1)
@@ -124,6 +125,12 @@ class TrainConfig:
         _one_of("output", self.output, ("picture", "change"))
         _one_of("adversarial", self.adversarial, tuple(ADVERSARIAL))
         operations(self.diff_augment)
+        limited = self.gradient_penalty or self.clip or self.discriminator_arguments.get("spectral")
+        if self.adversarial == "wasserstein" and not limited:
+            raise CycleganError(
+                "adversarial=wasserstein needs a critic with limits: set gradient_penalty=10, clip=0.01 or spectral "
+                "in discriminator_arguments"
+            )
         for name in ("generator_arguments", "discriminator_arguments"):
             _check(name, getattr(self, name), dict)
         # What comes from JSON has lists where this has tuples.
@@ -145,7 +152,7 @@ class TrainConfig:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """Names of the fields that another run's `to_dict` has otherwise, but for those of the device that trains."""
         mine = self.to_dict()
-        told = [f for f in fields(self) if f.name not in ("bf16", "compile")]
+        told = [f for f in fields(self) if f.name not in ("bf16", "compile", "accumulate")]
         return [f.name for f in told if mine[f.name] != _plain(other.get(f.name, f.default))]
 
     def with_fields(self, changes: dict[str, Any]) -> "TrainConfig":

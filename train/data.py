@@ -96,6 +96,12 @@ def stored_size(data: Path, size: int) -> int:
     return size * max(1, described["size"] // size) if described else size
 
 
+def prepared_size(data: Path) -> int | None:
+    """The side of the crops that train/prepare.py made, None for other pictures. Raises CycleganError."""
+    described = _described(data)
+    return int(described["size"]) if described else None
+
+
 def _described(data: Path) -> dict[str, Any] | None:
     """What train/prepare.py says of its crops; None where it did not make them."""
     try:

@@ -85,6 +85,21 @@ class Team:
 
         return gather_object([value])
 
+    def of_leader(self, call: Callable[[], Result]) -> Result:
+        """What the call returns in the leading process, in all; what it raises there as CycleganError, too."""
+        if self.world == 1:
+            return call()
+        result: tuple[Any, str] = (None, "")
+        if self.leads:
+            try:
+                result = call(), ""
+            except CycleganError as error:
+                result = None, str(error)
+        value, wrong = self.told(result)
+        if wrong:
+            raise CycleganError(wrong)
+        return value
+
     def leader_first(self, call: Callable[[], Result]) -> Result:
         """What the call returns in this process, which waits until the leading one is done with its own."""
         if not self.leads:

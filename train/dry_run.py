@@ -11,6 +11,7 @@ import torch
 from cyclegan_core.errors import CycleganError
 from train.batches import Batches
 from train.building import build_networks
+from train.checkpoint import CHECKPOINT_FILE, alone_in, check_same, load_checkpoint
 from train.classifier import DomainClassifier
 from train.config import TrainConfig
 from train.distributed import Team
@@ -28,10 +29,13 @@ def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, start:
 
     Raises CycleganError, or torch.OutOfMemoryError where a step does not fit.
     """
+    if (output / CHECKPOINT_FILE).exists() and team.leads:
+        with alone_in(output):
+            check_same(config, load_checkpoint(output), output)
     nets = build_networks(config, team.device)
     if start:
         begin_from(start, nets, config)
-    if config.attribute:  # untrained ones take as much time and memory
+    if config.attribute or config.attribute_end:  # untrained ones take as much time and memory
         nets.guide = DomainClassifier().to(team.device).eval().requires_grad_(False)
     if config.constancy:
         nets.encoder = Encoder().to(team.device).eval().requires_grad_(False)

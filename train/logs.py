@@ -1,8 +1,12 @@
 """What a person sees of a run: a progress bar or lines, JSON lines in a file, and TensorBoard."""
 
 import json
+import math
+import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +23,10 @@ class RunLog:
     At a terminal there is a progress bar; elsewhere every report is a line.
     """
 
-    def __init__(self, output: Path, *, leads: bool, pictures: int) -> None:
-        """pictures: seen by the run until now."""
+    def __init__(self, output: Path, *, leads: bool, pictures: int, progress: float = 0.0) -> None:
+        """pictures: seen by the run until now. progress: share of the budget that this was."""
         self._leads, self._path = leads, output / LOG_FILE
-        self._refused = False  # whether the log could not be written
+        self._refused: set[str] = set()  # the logs that could not be written
         self._bar: Any = None
         self._board: Any = None
         self._drawn = 0.0
@@ -30,13 +34,16 @@ class RunLog:
             return
         if sys.stderr.isatty():
             shown = "{percentage:5.1f}% |{bar}| {elapsed}, {remaining} left{postfix}"
-            self._bar = tqdm(total=1.0, bar_format=shown, dynamic_ncols=True)
+            self._bar = tqdm(total=1.0, initial=progress, bar_format=shown, dynamic_ncols=True)
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             self.say("TensorBoard is not installed (pip install tensorboard): the log is written to log.jsonl only")
         else:
-            self._board = SummaryWriter(str(output / TENSORBOARD_FOLDER), purge_step=pictures + 1)
+            with self._tolerant(TENSORBOARD_FOLDER):
+                self._board = SummaryWriter(str(output / TENSORBOARD_FOLDER), purge_step=pictures + 1)
+        with self._tolerant(LOG_FILE):
+            _forget_after(self._path, pictures)
 
     def advance(self, progress: float, rate: float) -> None:
         """progress: share of the budget, in [0, 1]. rate: pictures/s."""
@@ -49,17 +56,13 @@ class RunLog:
         """counts: `pictures`, `minutes`, `rate` (pictures/s) and `left` (minutes). means: of losses, or scores."""
         if not self._leads:
             return
-        try:
-            with self._path.open("a") as file:
-                file.write(json.dumps({**counts, **means}) + "\n")
-        except OSError as error:  # a line of a log is worth less than the run
-            if not self._refused:
-                self.say(f"note: {self._path.name} cannot be written ({error.strerror}); the run goes on without it")
-            self._refused = True
-        if self._board is not None:
-            for name, value in {**means, **({"rate": counts["rate"]} if "rate" in counts else {})}.items():
-                self._board.add_scalar(name, value, counts["pictures"])
-            self._board.flush()
+        with self._tolerant(LOG_FILE), self._path.open("a") as file:
+            file.write(json.dumps({**counts, **means}) + "\n")
+        with self._tolerant(TENSORBOARD_FOLDER):
+            if self._board is not None:
+                for name, value in {**means, **({"rate": counts["rate"]} if "rate" in counts else {})}.items():
+                    self._board.add_scalar(name, value, counts["pictures"])
+                self._board.flush()
         line = f"{counts['minutes']:7.1f} min {counts['pictures']:9,} pictures"
         if "rate" in counts:
             line += f" {counts['rate']:6.1f}/s, {counts['left']:.0f} min left "
@@ -67,9 +70,10 @@ class RunLog:
 
     def show(self, name: str, picture: Any, pictures: int) -> None:
         """An RGB uint8 (H, W, 3) picture for TensorBoard."""
-        if self._board is not None:
-            self._board.add_image(name, picture, pictures, dataformats="HWC")
-            self._board.flush()
+        with self._tolerant(TENSORBOARD_FOLDER):
+            if self._board is not None:
+                self._board.add_image(name, picture, pictures, dataformats="HWC")
+                self._board.flush()
 
     def say(self, text: str) -> None:
         if not self._leads:
@@ -82,5 +86,38 @@ class RunLog:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-        if self._board is not None:
-            self._board.close()
+        with self._tolerant(TENSORBOARD_FOLDER):
+            if self._board is not None:
+                self._board.close()
+
+    @contextmanager
+    def _tolerant(self, name: str) -> Iterator[None]:
+        """Says once that a log cannot be written: it is worth less than the run."""
+        try:
+            yield
+        except OSError as error:
+            if name not in self._refused:
+                self.say(f"note: {name} cannot be written ({error.strerror or error}); the run goes on without it")
+            self._refused.add(name)
+            if name == TENSORBOARD_FOLDER:
+                self._board = None
+
+
+def _forget_after(path: Path, pictures: int) -> None:
+    """Takes away the lines of what a killed run did after its last checkpoint: it is going to be done again."""
+    if not path.exists():
+        return
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    kept = [line for line in lines if _pictures(line) <= pictures]
+    if len(kept) < len(lines):
+        partial = path.with_name(f".{path.name}")
+        partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        os.replace(partial, path)
+
+
+def _pictures(line: str) -> float:
+    """How far the run was, by a line of its log; infinitely far where the line is not whole."""
+    try:
+        return float(json.loads(line)["pictures"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -13,7 +13,7 @@ from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Crop
 from train.batches import Batches
 from train.building import average, build_networks
-from train.checkpoint import load_checkpoint
+from train.checkpoint import check_same, load_checkpoint
 from train.config import TrainConfig
 from train.data import open_domain, spread_pictures, stored_size
 from train.distributed import Team
@@ -24,7 +24,7 @@ from train.schedule import Budget, rate_factor, stage_at
 from train.snapshot import SHOWN, Snapshots
 from train.start import Start, begin_from
 from train.state import TrainingState
-from train.step import discriminator_step, generator_step
+from train.step import discriminator_step, generator_step, mixes
 from train.validation import Validator
 from train.watch import broken
 
@@ -52,45 +52,48 @@ def train(
     there is one; the budget counts from the first start. patience: snapshots without a better validation score after
     which the run ends early. Raises CycleganError in words for people.
     """
-    began = time.monotonic()
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    saved = load_checkpoint(output)
-    if saved and (changed := config.differences(saved["config"])):
-        raise CycleganError(
-            f"{output.name} holds a run with another {', '.join(changed)}; use another --output or delete it"
-        )
+    saved = team.of_leader(lambda: load_checkpoint(output))
+    check_same(config, saved, output)
 
     nets = build_networks(config, team.device)
-    if start:
+    if start and not saved:
         begin_from(start, nets, config)
-    if config.attribute:
+    if config.attribute or config.attribute_end:
         nets.guide = team.leader_first(lambda: load_or_train_guide(config, data, team.device))
     if config.constancy:
         nets.encoder = team.leader_first(
             lambda: load_or_train_encoder(data, team.device, seed=config.seed, holdout=config.validation)
         )
     torch.manual_seed(config.seed)  # again: not every process has trained what guides
-    state = TrainingState(config, nets, team)
+    state = TrainingState(config, nets, team, init=start.translation.source if start else None)
     batches = Batches(config, data, team, saved["batches"] if saved else None)
     if saved:
         state.from_checkpoint(saved)
-    log = RunLog(output, leads=team.leads, pictures=state.pictures)
+    progress = budget.progress(state.pictures, state.seconds)
+    log = RunLog(output, leads=team.leads, pictures=state.pictures, progress=progress)
+    if team.world > 1 and any(mixes(net) for net in (state.generators, state.discriminators)):
+        log.say(
+            "note: batch norm and minibatch_std see the pictures of their own process only: results depend on how "
+            "many processes share a batch"
+        )
     if saved:
         log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
     validator = Validator(config, data, team.device, config.seed) if config.validation and team.leads else None
-    snapshots = Snapshots(
-        config, output, crop, _shown(data, config), log, validator=validator, patience=patience,
-        init=start.translation.source if start else None,
-    )  # fmt: skip
+    snapshots = Snapshots(config, output, crop, _shown(data, config), log, validator=validator, patience=patience)
+    batches.enter(stage_at(config, progress))  # decodes the pictures where nobody has: none of the run's time, either
+    state.fit_pools(batches.rows, batches.stage.size)
 
-    first_second = began - state.seconds  # on the clock of this process, when the run would have begun without a break
+    # On the clock of this process, when the run would have begun without a break.
+    first_second = time.monotonic() - state.seconds
     totals: dict[str, Tensor] = {}
     counted: dict[str, int] = {}
     last_report = last_snapshot = state.seconds
     pictures_at_report, taken_at, stopping = state.pictures, -1, False
     last_look = next_look = state.steps
-    while (progress := budget.progress(state.pictures, state.seconds)) < 1 and not stopping:
+    ended = snapshots.no_longer_improves(state)
+    while (progress := budget.progress(state.pictures, state.seconds)) < 1 and not (stopping or ended):
         if (stage := stage_at(config, progress)) != batches.stage:
             batches.enter(stage)
             state.fit_pools(batches.rows, stage.size)
@@ -164,12 +167,10 @@ def train(
             last_report, pictures_at_report = state.seconds, state.pictures
         if state.seconds - last_snapshot > 60 * snapshot_minutes:
             translation, taken_at = snapshots.take(state, batches, progress), state.steps
-            if snapshots.no_longer_improves(state):
-                log.say(f"The validation score has not improved for {patience} snapshots: ending here")
-                break
+            ended = snapshots.no_longer_improves(state)
             last_snapshot = team.told(time.monotonic() - first_second)
-    if not batches.stage.size:  # a run that was over before it began still tells what it is made of
-        batches.enter(stage_at(config, 1.0))
+    if ended:
+        log.say(f"The validation score has not improved for {patience} snapshots: ending here")
     if taken_at != state.steps:
         translation = snapshots.take(state, batches, budget.progress(state.pictures, state.seconds))
     batches.close()

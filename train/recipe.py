@@ -2,108 +2,145 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translation_config import Direction, TranslationConfig
 from train.config import TrainConfig
 from train.distributed import Team
 from train.presets import PRESETS, preset
 from train.start import Start, grown, judges_go_on
 
 HEAD_START = 0.05  # of the budget, for new discriminators of a run that starts from a translation
+# What another run need not have from the one that made its start.
+OF_ONE_RUN = ("validation", "seed", "accumulate", "bf16", "compile", "head_start")
 
 
-def recipe(options: argparse.Namespace, start: Start | None, team: Team) -> TrainConfig:
-    """The preset with what the command line, and the translation that it starts from, say otherwise.
+def recipe(
+    options: argparse.Namespace, start: Start | None, team: Team, saved: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """What the command line asks for, on top of a preset or of the recipe of the translation that it starts from.
 
-    options: of `train/run.py`. Raises CycleganError.
+    options: of `train/run.py`. saved: the config of the run that is there already, if any: a run that has begun by
+    `--init` goes on whatever has become of its start. Raises CycleganError.
     """
-    init = start.translation if start else None
-    if options.preset or init is None:
-        config = preset(options.preset or "gender")
+    asked = _asked(options, team)
+    by_hand = _set_by_hand(options)
+    if options.grow and not options.init:
+        raise CycleganError("--grow needs --init, which says what is to grow")
+    if options.init and saved is not None:
+        return _known_fields(preset("cyclegan"), saved).with_fields(asked | by_hand)
+    if start is None:
+        return _with_batch(preset(options.preset or "cyclegan"), options).with_fields(asked | by_hand)
+    if options.preset:
+        config = preset(options.preset)
     else:
-        config, whose = recipe_of(init)
+        config, whose = recipe_of(start.translation)
         if team.leads:
             print(f"Recipe: {whose}", flush=True)
-    changes: dict[str, Any] = {}
-    if init is not None:
-        described = init.config
-        changes = {
-            "generator": described.generator,
-            "generator_arguments": described.generator_arguments,
-            "output": described.output,
-            "gain": described.gain,
-        }
-        changes["stages"] = ()  # it has been through them
-        if described.crop is not None:
-            changes["size"] = described.crop.size
-        if not options.preset:
-            changes["translation"] = described.name
-            changes["directions"] = tuple(
-                described.directions.get(direction, direction.value) for direction in Direction
-            )
+    begun = start.translation.config
+    config = config.with_fields(_inherited(begun, config, named=not options.preset))
+    if options.licence and begun.data_licence not in ("unknown", options.licence):
+        asked["data_licence"] = f"{options.licence}; begun with weights trained on {begun.data_licence}"
+    if options.grow:
+        asked.pop("size", None)
+        config = grown_config(config, options.size)
+    config = config.with_fields(asked | by_hand)
+    if "head_start" not in by_hand:
+        config = config.with_fields({"head_start": 0.0 if judges_go_on(start, config) else HEAD_START})
+    return config
+
+
+def _asked(options: argparse.Namespace, team: Team) -> dict[str, Any]:
+    """The fields that options of the command line are about."""
+    asked: dict[str, Any] = {}
     if options.name:
-        changes["translation"] = options.name
+        asked["translation"] = options.name
     if options.directions:
-        changes["directions"] = tuple(name.strip() for name in options.directions.split(","))
+        asked["directions"] = tuple(name.strip() for name in options.directions.split(","))
     if options.licence:
-        changes["data_licence"] = options.licence
+        asked["data_licence"] = options.licence
     for name in ("size", "batch", "learning_rate", "seed"):
         if getattr(options, name) is not None:
-            changes[name] = getattr(options, name)
-            if name in ("size", "batch"):
-                changes["stages"] = ()
+            asked[name] = getattr(options, name)
+    if options.size is not None:
+        asked["stages"] = ()
     if options.bf16 is None:
-        changes["bf16"] = team.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        asked["bf16"] = team.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        changes["bf16"] = options.bf16
+        asked["bf16"] = options.bf16
     if options.compile:
-        changes["compile"] = True
-    set_by_hand: dict[str, Any] = {}
+        asked["compile"] = True
+    return asked
+
+
+def _set_by_hand(options: argparse.Namespace) -> dict[str, Any]:
+    """What `--set` says. Raises CycleganError."""
+    fields_set: dict[str, Any] = {}
     for setting in options.set:
         name, equals, value = setting.partition("=")
         if not equals:
             raise CycleganError(f"--set takes FIELD=VALUE, such as --set cycle=5, not {setting!r}")
         try:
-            set_by_hand[name] = json.loads(value)
+            fields_set[name] = json.loads(value)
         except json.JSONDecodeError:
-            set_by_hand[name] = value  # a word needs no quotes
-    if options.grow:
-        if init is None:
-            raise CycleganError("--grow needs --init, which says what is to grow")
-        config = grown_config(config, init, changes, options.size).with_fields(set_by_hand)
-    else:
-        config = config.with_fields(changes | set_by_hand)
-    if start is not None and "head_start" not in set_by_hand:
-        config = config.with_fields({"head_start": 0.0 if judges_go_on(start, config) else HEAD_START})
-    return config
+            fields_set[name] = value  # a word needs no quotes
+    return fields_set
+
+
+def _with_batch(config: TrainConfig, options: argparse.Namespace) -> TrainConfig:
+    """The batch that is asked for in every stage; no stages where another size is asked for."""
+    if options.size is not None or options.batch is None:
+        return config
+    return replace(config, stages=tuple(stage._replace(batch=options.batch) for stage in config.stages))
+
+
+def _inherited(begun: TranslationConfig, config: TrainConfig, *, named: bool) -> dict[str, Any]:
+    """What a run takes over from the translation that it starts from."""
+    last = config.all_stages()[-1]
+    inherited: dict[str, Any] = {
+        "generator": begun.generator,
+        "generator_arguments": begun.generator_arguments,
+        "output": begun.output,
+        "gain": begun.gain,
+        "stages": (),  # it has been through them
+        "size": begun.crop.size if begun.crop else last.size,
+        "batch": last.batch,
+    }
+    if named:
+        inherited["translation"] = begun.name
+        inherited["directions"] = tuple(begun.directions.get(way, way.value) for way in Direction)
+    return inherited
 
 
 def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
     """The recipe that a translation was trained by, else the preset of its name or `cyclegan`; and which it is."""
-    known = {field.name for field in fields(TrainConfig)}
     told = init.config.training.get("config")
     name = init.config.name if init.config.name in PRESETS else "cyclegan"
     if isinstance(told, dict):
         with suppress(CycleganError):  # of another program, or of another version of this one
-            config = preset(name).with_fields({key: value for key, value in told.items() if key in known})
-            return config, f"that of {init.config.name}'s own training"
+            recipe = {field: value for field, value in told.items() if field not in OF_ONE_RUN}
+            return _known_fields(preset(name), recipe), f"that of {init.config.name}'s own training"
     return preset(name), f"the preset {name}"
 
 
-def grown_config(config: TrainConfig, start: Translation, changes: dict[str, Any], size: int | None) -> TrainConfig:
-    """The config, with its changes, at twice the size of the start, or at the `size` given. Raises CycleganError.
+def _known_fields(config: TrainConfig, told: Mapping[str, Any]) -> TrainConfig:
+    known = {field.name for field in fields(TrainConfig)}
+    return config.with_fields({name: value for name, value in told.items() if name in known})
 
-    A discriminator of patches gets a finer one beside it, so that there is one that sees as much of the picture as
-    before (the progressive growing of Karras et al. 2018, with Wang et al. 2018's discriminators).
+
+def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
+    """The config at twice its size, or at the `size` given. Raises CycleganError.
+
+    Discriminators get a finer one beside them, so that there is one that sees as much of the picture as before (the
+    progressive growing of Karras et al. 2018, with Wang et al. 2018's discriminators).
     """
-    config = config.with_fields(changes | {"size": start.config.crop.size if start.config.crop else config.size})
     begun = config.size
     size = size or 2 * begun
     factor = size // begun
@@ -115,7 +152,9 @@ def grown_config(config: TrainConfig, start: Translation, changes: dict[str, Any
             "larger pictures"
         )
     grows: dict[str, Any] = {"size": size, "generator_arguments": grown(config.generator_arguments, factor)}
-    if config.discriminator == "PatchDiscriminator":
+    if config.discriminator in ("PatchDiscriminator", "MultiscaleDiscriminator"):
+        before = 1 if config.discriminator == "PatchDiscriminator" else config.discriminator_arguments.get("scales", 2)
+        scales = {"scales": before + factor.bit_length() - 1}
         grows["discriminator"] = "MultiscaleDiscriminator"
-        grows["discriminator_arguments"] = {**config.discriminator_arguments, "scales": factor.bit_length()}
+        grows["discriminator_arguments"] = {**config.discriminator_arguments, **scales}
     return config.with_fields(grows)

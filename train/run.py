@@ -13,7 +13,8 @@ import os
 import signal
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -25,9 +26,10 @@ import torch
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Crop
-from train.checkpoint import alone_in
+from train.building import check_described
+from train.checkpoint import alone_in, saved_config
 from train.config import TrainConfig
-from train.data import count_pictures, read_crop, source
+from train.data import count_pictures, prepared_size, read_crop, source
 from train.distributed import Team
 from train.dry_run import dry_run
 from train.loop import train
@@ -39,13 +41,18 @@ from train.schedule import Budget
 from train.snapshot import best_or_last
 from train.start import read_start
 
+STOPPED = 130  # exit code
+OUT_OF_MEMORY = (
+    "error: the memory is too small for this batch; choose a smaller --batch, or cut it into parts with --set "
+    "accumulate=2, with which the run resumes; the last checkpoint is kept"
+)
 SAME_REQUEST_SECONDS = 1  # Ctrl-C reaches all processes, and the launcher of several then passes it on once more
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_argument_group("what to train")
-    what.add_argument("--preset", help=f"one of {', '.join(PRESETS)} (gender; with --init: the one it was made with)")
+    what.add_argument("--preset", help=f"one of {', '.join(PRESETS)} (cyclegan; with --init: its own recipe)")
     what.add_argument("--data", type=Path, help="folder with trainA, trainB, testA and testB; see train/prepare.py")
     what.add_argument("--output", type=Path, help="folder of the run; resumed where it holds one")
     what.add_argument("--init", metavar="NAME", help="start from a translation: embedded name, a folder or Hub repo")
@@ -89,17 +96,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    asked: list[float] = []  # when
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked and time.monotonic() - asked[0] > SAME_REQUEST_SECONDS:
-            raise KeyboardInterrupt
-        if asked:
-            return
-        asked.append(time.monotonic())
-        print("Saving, then stopping; once more to stop at once.", file=sys.stderr, flush=True)
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     team: Team | None = None
     try:
         if options.push_only is not None:
@@ -111,38 +107,10 @@ def main(arguments: list[str] | None = None) -> int:
         if options.threads:
             torch.set_num_threads(options.threads)
         team = Team.join(options.device)
-        start = team.leader_first(lambda: read_start(options.init)) if options.init else None
-        config = recipe(options, start, team)
-        budget = _budget(options, config)
-        if options.push_to_hub and team.leads:
-            request = _request(options)
-            access = check_access(request.repo, private=request.private, create_pr=request.create_pr)
-            print(access, flush=True)
-        if options.dry_run:
-            dry_run(config, options.data, options.output, team=team, start=start)
-            return 0
-        if options.push_to_hub and team.leads:
-            remember(options.output, request)
-        crop = read_crop(options.data, config.size)
-        if team.leads and start is not None:
-            _compare_crops(start.translation, crop)
-        with alone_in(options.output) if team.leads else nullcontext():
-            train(
-                config,
-                options.data,
-                options.output,
-                budget=budget,
-                team=team,
-                crop=crop,
-                start=start,
-                snapshot_minutes=options.snapshot_minutes,
-                patience=options.patience,
-                stop_asked=lambda: bool(asked),
-            )
-        if asked:
+        if not _train(options, team):
             print("Stopped; the same command resumes.", flush=True)
-            return 130
-        if team.leads:
+            return STOPPED
+        if team.leads and not options.dry_run:
             if find_spec("matplotlib"):
                 _draw(options.output)
             print(f"Done: {options.output / 'translation'}", flush=True)
@@ -154,26 +122,83 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"error: {error.filename or 'a file'} cannot be used: {error.strerror or error}", file=sys.stderr)
         return 1
-    except torch.OutOfMemoryError:
-        print(
-            "error: the device's memory is too small for this batch; choose a smaller --batch, or cut it into parts "
-            "with --set accumulate=2; the last checkpoint is kept", file=sys.stderr,
-        )  # fmt: skip
+    except (torch.OutOfMemoryError, MemoryError):
+        print(OUT_OF_MEMORY, file=sys.stderr)
         return 1
-    except RuntimeError:
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" in str(error):
+            print(OUT_OF_MEMORY, file=sys.stderr)
+            return 1
         if team is None or team.leads:
             raise
         print(f"error: process {team.rank} ends as another one has ended; that one says why", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped at once; the last checkpoint is kept.", file=sys.stderr)
-        return 130
+        return STOPPED
     finally:
         if team is not None:
             team.leave()
+    return 0
+
+
+def _train(options: argparse.Namespace, team: Team) -> bool:
+    """All that comes before the push: false where somebody has asked the run to stop, which has saved then."""
+    saved = team.of_leader(lambda: saved_config(options.output))
+    # A run that has begun needs its start no more.
+    start = team.leader_first(lambda: read_start(options.init)) if options.init and saved is None else None
+    config = recipe(options, start, team, saved)
+    check_described(config)
+    budget = _budget(options, config)
+    if options.push_to_hub and team.leads:
+        request = _request(options)
+        access = check_access(request.repo, private=request.private, create_pr=request.create_pr)
+        print(access, flush=True)
+    crop = read_crop(options.data, config.size)
+    if team.leads:
+        _compare_sizes(options, config)
+        if start is not None:
+            _compare_crops(start.translation, crop)
+    if options.dry_run:
+        dry_run(config, options.data, options.output, team=team, start=start)
+        return True
+    if options.push_to_hub and team.leads:
+        remember(options.output, request)
+    with alone_in(options.output) if team.leads else nullcontext(), requests_to_stop() as asked:
+        train(
+            config,
+            options.data,
+            options.output,
+            budget=budget,
+            team=team,
+            crop=crop,
+            start=start,
+            snapshot_minutes=options.snapshot_minutes,
+            patience=options.patience,
+            stop_asked=lambda: bool(asked),
+        )
+        return not any(team.all(bool(asked)))
+
+
+@contextmanager
+def requests_to_stop() -> Iterator[list[float]]:
+    """When SIGINT or SIGTERM has come, while this lasts; a second one, later, is a KeyboardInterrupt."""
+    asked: list[float] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked and time.monotonic() - asked[0] > SAME_REQUEST_SECONDS:
+            raise KeyboardInterrupt
+        if asked:
+            return
+        asked.append(time.monotonic())
+        print("Saving, then stopping; once more to stop at once.", file=sys.stderr, flush=True)
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    return 0
 
 
 def _draw(output: Path) -> None:
@@ -182,6 +207,17 @@ def _draw(output: Path) -> None:
         plot(output)
     except (CycleganError, OSError) as error:
         print(f"note: the log is not drawn: {error}", flush=True)
+
+
+def _compare_sizes(options: argparse.Namespace, config: TrainConfig) -> None:
+    """A note where the crops are smaller than what the networks see; an error where detail is the aim of the run."""
+    prepared = prepared_size(options.data)
+    if prepared is not None and prepared < config.size:
+        words = f"the crops have {prepared} pixels and the networks see {config.size}: nothing can be learned about "
+        words += f"detail; prepare them again with --size {config.size}"
+        if options.grow:
+            raise CycleganError(words)
+        print(f"note: {words}", flush=True)
 
 
 def _compare_crops(init: Translation, crop: Crop | None) -> None:

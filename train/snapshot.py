@@ -41,7 +41,7 @@ class Snapshots:
     """Takes the snapshots of one run.
 
     shown: uint8 (N, 3, S, S) for `a_to_b` and `b_to_a`, the same at every snapshot. patience: snapshots without a
-    better score after which the run should end; None: it does not. init: what the generators were at the start.
+    better score after which the run should end; None: it does not.
     """
 
     config: TrainConfig
@@ -51,7 +51,6 @@ class Snapshots:
     log: RunLog
     validator: Scores | None = None
     patience: int | None = None
-    init: str | None = None
     watch: Watch = field(default_factory=Watch)
 
     def take(self, state: TrainingState, batches: Batches, progress: float) -> Translation:
@@ -59,14 +58,15 @@ class Snapshots:
 
         What was there before stays until the new is whole.
         """
-        if not all(bool(torch.isfinite(p).all()) for p in state.generators.parameters()):
+        trained = (*state.generators.parameters(), *state.discriminators.parameters())
+        if not all(bool(torch.isfinite(p).all()) for p in trained):
             raise CycleganError(
                 "the weights are no longer finite numbers; nothing saved before was changed: start again in another "
                 "--output with a lower --learning-rate"
             )
         translation = self._translation(state, batches)
         if state.team.leads:
-            self._score(state, translation)
+            self._score(state, translation, counts=progress >= self.config.head_start)
         state.best = state.team.told(state.best)
         checkpoint = state.to_checkpoint(batches)
         if state.team.leads:
@@ -90,7 +90,7 @@ class Snapshots:
             "processes": state.team.world,
             "command": _command(),
             "commit": _commit(),
-            **({"init": self.init} if self.init else {}),
+            **({"init": state.init} if state.init else {}),
             **{f"train_{side}": count for side, count in batches.counts().items()},
             "config": self.config.to_dict(),
         }
@@ -99,18 +99,21 @@ class Snapshots:
             {Direction(name): generator for name, generator in state.ema.items()},
         )
 
-    def _score(self, state: TrainingState, translation: Translation) -> None:
-        """Scores the averaged generators, and keeps them in `best` where nothing before scored better."""
+    def _score(self, state: TrainingState, translation: Translation, *, counts: bool) -> None:
+        """Scores the averaged generators, and keeps them in `best` where nothing before scored better.
+
+        counts: whether a score that is no better counts towards the patience; not while the generators wait.
+        """
         if self.validator is None or state.steps == 0:
             return
         scores = self.validator.score(dict(state.ema.items()))
-        counts: dict[str, Any] = {"pictures": state.pictures, "minutes": round(state.seconds / 60, 2)}
-        self.log.report(counts, {f"validation/{name}": round(value, 4) for name, value in scores.items()})
+        where: dict[str, Any] = {"pictures": state.pictures, "minutes": round(state.seconds / 60, 2)}
+        self.log.report(where, {f"validation/{name}": round(value, 4) for name, value in scores.items()})
         if scores["score"] < self._best_score():
             state.best = {"pictures": state.pictures, "since": 0}
             translation.config.training["validation"] = scores
             translation.save(self.output / BEST_FOLDER)
-        else:
+        elif counts:
             state.best = {**state.best, "since": state.best.get("since", 0) + 1}
 
     def _best_score(self) -> float:

@@ -102,41 +102,44 @@ def _weighted(net: nn.Module) -> list[nn.Module]:
 
 
 def judges_go_on(start: Start, config: TrainConfig) -> bool:
-    """Whether the discriminators of this config go on from those of the start."""
+    """Whether the discriminators of this config go on from those of the start, with no new one among them."""
     judge = build_discriminator(config.discriminator, config.discriminator_arguments)
-    return _own_weights("judge_a", judge, start, config) is not None
+    pairs = _pairs("judge_a", judge, start, config)
+    return sum(len(target.state_dict()) for target, _ in pairs) == len(judge.state_dict())
 
 
 def begin_from(start: Start, nets: Networks, config: TrainConfig) -> None:
     """Copies the weights of generators and, where they fit, of discriminators, in place. Raises CycleganError."""
     _start_generators(nets.generators(), start.translation, config)
     for name, judge in nets.discriminators().items():
-        if (found := _own_weights(name, judge, start, config)) is not None:
-            target, weights = found
+        for target, weights in _pairs(name, judge, start, config):
             target.load_state_dict(weights)
 
 
-def _counterpart(judge: nn.Module, begun: Arguments, config: TrainConfig) -> nn.Module | None:
-    """The part of a discriminator that works at the size at which the earlier one did."""
-    if begun.get("discriminator") == config.discriminator:
-        return judge
-    if isinstance(judge, MultiscaleDiscriminator) and begun.get("discriminator") == "PatchDiscriminator":
-        scale = (config.size // begun["size"]).bit_length() - 1
-        if scale < len(judge.judges) and begun["size"] << scale == config.size:
-            return judge.judges[scale]
-    return None
-
-
-def _own_weights(
-    name: str, judge: nn.Module, start: Start, config: TrainConfig
-) -> tuple[nn.Module, dict[str, Tensor]] | None:
-    """The part of a discriminator that goes on from the start, and the weights for it; None where there are none."""
+def _pairs(name: str, judge: nn.Module, start: Start, config: TrainConfig) -> list[tuple[nn.Module, dict[str, Tensor]]]:
+    """The parts of a discriminator that go on from the start, each with its weights; none where they do not fit."""
     if start.judges is None:
-        return None
-    target = _counterpart(judge, start.judges["config"], config)
+        return []
+    begun = start.judges["config"]
+    weights = _below(start.judges["weights"], name)
+    if begun["discriminator"] == config.discriminator and begun["size"] == config.size:
+        pairs = [(judge, weights)]
+    elif isinstance(judge, MultiscaleDiscriminator):  # each goes on at the size at which it was
+        old = [weights] if begun["discriminator"] == "PatchDiscriminator" else []
+        if begun["discriminator"] == config.discriminator:
+            old = [_below(weights, f"judges.{i}") for i in range(begun["discriminator_arguments"].get("scales", 2))]
+        finer = (config.size // begun["size"]).bit_length() - 1
+        same_sizes = finer >= 0 and begun["size"] << finer == config.size
+        pairs = list(zip(judge.judges[finer:], old, strict=False)) if same_sizes else []
+    else:  # of patches, on pictures of another size
+        pairs = [(judge, weights)] if begun["discriminator"] == config.discriminator else []
+    return pairs if all(_fits(target, own) for target, own in pairs) else []
+
+
+def _below(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The weights of the module of this name, by their names in it."""
     prefix = f"{name}."
-    weights = {key[len(prefix) :]: value for key, value in start.judges["weights"].items() if key.startswith(prefix)}
-    return (target, weights) if target is not None and _fits(target, weights) else None
+    return {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
 
 
 def _fits(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:

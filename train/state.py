@@ -18,10 +18,10 @@ class TrainingState:
     """Networks, their averages, optimisers, histories and counters of a run.
 
     pictures: of each domain seen by the run. seconds: spent by it until the last `seconds` was set. steps: of the
-    optimisers.
+    optimisers. init: what the generators were at the start, in words, if not new.
     """
 
-    def __init__(self, config: TrainConfig, nets: Networks, team: Team) -> None:
+    def __init__(self, config: TrainConfig, nets: Networks, team: Team, init: str | None = None) -> None:
         self.config, self.nets, self.team = config, nets, team
         self.generators = nn.ModuleDict(nets.generators())
         self.discriminators = nn.ModuleDict(nets.discriminators())
@@ -33,6 +33,7 @@ class TrainingState:
         }
         self.pools = {side: ImagePool(config.pool, rank=team.rank, world=team.world) for side in "ab"}
         self.pictures, self.steps, self.seconds = 0, 0, 0.0
+        self.init = init
         self.best: dict[str, Any] = {}  # the best validation score, and how many snapshots ago it was
 
     def set_learning_rate(self, factor: float) -> None:
@@ -72,6 +73,7 @@ class TrainingState:
             "seconds": self.seconds,
             "steps": self.steps,
             "best": self.best,
+            "init": self.init,
         }
 
     def from_checkpoint(self, saved: dict[str, Any]) -> None:
@@ -84,7 +86,7 @@ class TrainingState:
             for side, pool in self.pools.items():
                 pool.load_state_dict(self._own_rows(saved["pools"][side]))
             self.pictures, self.seconds, self.steps = saved["pictures"], saved["seconds"], saved["steps"]
-            self.best = saved["best"]
+            self.best, self.init = saved["best"], saved.get("init", self.init)
             torch.set_rng_state(saved["rng"])
             if self.team.device.type == "cuda" and saved["cuda_rng"] is not None:
                 torch.cuda.set_rng_state(saved["cuda_rng"], self.team.device)

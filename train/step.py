@@ -45,7 +45,7 @@ def generator_step(
     progress: share of the run's budget that is spent, in [0, 1].
     """
     adversarial = losses.ADVERSARIAL[config.adversarial]
-    wants_identity = config.identity > 0 and step % config.identity_every == 0
+    wants_identity = max(config.identity, config.identity_end or 0) > 0 and step % config.identity_every == 0
     if wants_identity:
         fake_b, same_b = _generate(nets.a_to_b, real_a, real_b)
         fake_a, same_a = _generate(nets.b_to_a, real_b, real_a)
@@ -117,7 +117,7 @@ def discriminator_step(
 
     real, fake = seen(real), seen(fake)
     fakes = torch.cat([fake, seen(other_real)]) if config.cross_domain else fake
-    if _mixes(judge):
+    if mixes(judge):
         scores_real, scores_fake = _scores(judge, real), _scores(judge, fakes)
     else:  # one pass is faster
         both = [scores.split([len(real), len(fakes)]) for scores in _scores(judge, torch.cat([real, fakes]))]
@@ -147,7 +147,7 @@ def resized(pictures: Tensor, size: int) -> Tensor:
 
 def _generate(generator: nn.Module, *pictures: Tensor) -> Sequence[Tensor]:
     """What a generator makes of each batch, in one pass where no norm mixes them; losses want full precision."""
-    if len(pictures) > 1 and _mixes(generator):
+    if len(pictures) > 1 and mixes(generator):
         return [generator(batch).float() for batch in pictures]
     return generator(torch.cat(pictures)).float().split([len(batch) for batch in pictures])
 
@@ -158,6 +158,6 @@ def _scores(judge: nn.Module, pictures: Tensor) -> list[Tensor]:
     return [scores.float()] if isinstance(scores, Tensor) else [scale.float() for scale in scores]
 
 
-def _mixes(network: nn.Module) -> bool:
+def mixes(network: nn.Module) -> bool:
     """Whether what a network makes of a picture depends on the others of the batch."""
     return any(isinstance(m, (nn.BatchNorm2d, MinibatchStd)) for m in network.modules())
