@@ -12,7 +12,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from train import prepare
-from train.sources import celeba_by_attribute, in_test_split, utkface_by_age, utkface_by_sex
+from train.sources import celeba_by_attribute, in_test_split, splits, utkface_by_age, utkface_by_sex
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -88,6 +88,25 @@ def test_utkface_by_sex_and_by_age(utkface: Path) -> None:
     assert by_sex["5_1_"] is None
     by_age = {item.path.name[:2]: item.domain for item in utkface_by_age(utkface, young=(18, 32), old=(36, 80))}
     assert (by_age["30"], by_age["41"], by_age["33"]) == ("A", "B", None)
+
+
+def test_nobody_of_celeba_is_on_both_sides_of_the_split(tmp_path: Path) -> None:
+    files = [f"{number:06d}.jpg" for number in range(400)]
+    rows = "".join(f"{file} {1 if number % 2 else -1}\n" for number, file in enumerate(files))
+    (tmp_path / "list_attr_celeba.txt").write_text(f"400\nMale\n{rows}")
+    alone = {item.path.name: item.key for item in celeba_by_attribute(tmp_path, attribute="Male")}
+    assert alone == {file: file for file in files}
+    (tmp_path / "identity_CelebA.txt").write_text(
+        "".join(f"{file} {number // 4}\n" for number, file in enumerate(files))
+    )
+    items = list(celeba_by_attribute(tmp_path, attribute="Male"))
+    sides = dict(zip((item.path.name for item in items), splits(items, 0.2, seed=0), strict=True))
+    people = [{sides[file] for file in files[first : first + 4]} for first in range(0, 400, 4)]
+    assert all(len(person) == 1 for person in people)
+    assert 8 < sum(person == {"test"} for person in people) < 35
+    (tmp_path / "identity_CelebA.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(CycleganError, match=r"identity_CelebA.txt cannot be read; mend it"):
+        list(celeba_by_attribute(tmp_path, attribute="Male"))
 
 
 def test_celeba_by_attribute(tmp_path: Path) -> None:

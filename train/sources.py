@@ -31,11 +31,12 @@ class Labelled:
     split: Split | None = None  # where the set has a split of its own
     drawn: bool = False  # no photograph: taken as it is, as no detector places the landmarks of a drawing well
     within: str = ""  # its path within the domain's folder, where that is more than its name
+    person: str = ""  # who it shows, where the set tells: all pictures of a person are on one side of the split
 
     @property
     def key(self) -> str:
         """What its split is decided by."""
-        return self.within or self.path.name
+        return self.person or self.within or self.path.name
 
 
 def in_test_split(key: str, share: float, seed: int) -> bool:
@@ -122,7 +123,8 @@ def celeba_by_attribute(folder: Path, *, attribute: str, against: str | None = N
     folder: holds `list_attr_celeba.txt` (a count, the names, then a row of +1 and -1 for each picture) and
     `img_align_celeba/`. attribute, against: names joined by commas; a minus before one asks that a picture has it not.
     Without `against`, B is what differs from A in the first attribute alone: `Male,-Eyeglasses` puts men without
-    glasses against women without glasses. Raises CycleganError for a set without these files, an attribute that it
+    glasses against women without glasses. Where `identity_CelebA.txt` lies beside the list, nobody is on both sides of
+    the split. Raises CycleganError for a set without these files, an attribute that it
     does not have, or domains that overlap.
     """
     listing = folder / "list_attr_celeba.txt"
@@ -139,6 +141,7 @@ def celeba_by_attribute(folder: Path, *, attribute: str, against: str | None = N
         b = {**a, first: not a[first]}
     if all(a[name] == b[name] for name in a.keys() & b.keys()):
         raise CycleganError(f"a picture can be both {attribute} and {against}; name an attribute that tells them apart")
+    people = _celeba_people(folder)
     for line in lines[2:]:
         if not line.strip():
             continue
@@ -149,11 +152,21 @@ def celeba_by_attribute(folder: Path, *, attribute: str, against: str | None = N
             continue
         has = {name: value == "1" for name, value in zip(names, values, strict=True)}
         if all(has[name] == wanted for name, wanted in a.items()):
-            yield Labelled(path, "A")
+            yield Labelled(path, "A", person=people.get(file, ""))
         elif all(has[name] == wanted for name, wanted in b.items()):
-            yield Labelled(path, "B")
+            yield Labelled(path, "B", person=people.get(file, ""))
         else:
             yield Labelled(path, None, "other attributes")
+
+
+def _celeba_people(folder: Path) -> dict[str, str]:
+    """Who each picture of CelebA shows; nothing without the list, which is published apart from the others."""
+    listing = folder / "identity_CelebA.txt"
+    try:
+        rows = [line.split() for line in listing.read_text(encoding="utf-8").splitlines()] if listing.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise CycleganError(f"{listing.name} cannot be read; mend it or take it away") from error
+    return {row[0]: f"person {row[1]}" for row in rows if len(row) == 2}
 
 
 def selfie2anime(folder: Path, *, men: Path | None) -> Iterator[Labelled]:
