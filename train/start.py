@@ -41,7 +41,7 @@ def read_start(name: str) -> Start:
     saved = load_checkpoint(Path(name)) if Path(name).is_dir() else None
     if saved is None:
         return Start(translation)
-    return Start(translation, {"config": saved["config"], "weights": saved["networks"]["discriminators"]})
+    return Start(translation, {"config": saved["config"], "weights": saved["networks"].get("discriminators", {})})
 
 
 def grown(arguments: Arguments, factor: int) -> dict[str, Any]:
