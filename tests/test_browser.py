@@ -1,6 +1,7 @@
 """The page as a whole, in a real Chromium: its tabs, its About section, on a screen and on a phone."""
 
 import re
+
 import pytest
 from playwright.sync_api import expect
 
