@@ -110,5 +110,4 @@ def test_a_size_that_the_networks_do_not_take_is_a_sentence(
 @pytest.mark.slow
 def test_ours_is_faster_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark.main(["--preset", "gender", "--seconds", "9", "--device", "cpu", "--json"]) == 0
-    # About 1.9 on a quiet core that computes in bf16; less is left on older ones and beside other work.
-    assert json.loads(capsys.readouterr().out)["ratio"] > 1
+    assert json.loads(capsys.readouterr().out)["ratio"] > 1.5

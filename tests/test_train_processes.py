@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,10 @@ import torch
 
 from cyclegan_core.translation import Translation
 from cyclegan_core.translation_config import Direction
+from tests.test_train import wait_for
 
 ROOT = Path(__file__).parents[1]
+SETTINGS = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # of the environment
 FIELDS = {
     "generator": "MobileResnetGenerator",
     "generator_arguments": {"channels": 4, "blocks": 1, "norm": "channel", "residual": True},
@@ -55,9 +56,8 @@ def command(crops: Path, output: Path, processes: int, *more: str) -> list[str]:
 
 
 def go(crops: Path, output: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command(crops, output, processes, *more), cwd=ROOT, env=environment, text=True, capture_output=True,
+        command(crops, output, processes, *more), cwd=ROOT, env=os.environ | SETTINGS, text=True, capture_output=True,
         check=False, timeout=240,
     )  # fmt: skip
 
@@ -103,15 +103,11 @@ def test_a_batch_that_cannot_be_shared_is_a_sentence(crops: Path, tmp_path: Path
 @pytest.mark.slow
 def test_ctrl_c_at_the_launcher_saves_first(crops: Path, tmp_path: Path) -> None:
     """The terminal tells all processes, and the launcher tells its own once more."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
     launcher = subprocess.Popen(
         command(crops, tmp_path, 2, "--pictures", "100000000", "--snapshot-minutes", "0.001"), cwd=ROOT,
-        env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env=os.environ | SETTINGS, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
-    begun = tmp_path / "translation" / "config.json"
-    ends = time.monotonic() + 120
-    while not begun.exists() and launcher.poll() is None and time.monotonic() < ends:
-        time.sleep(0.1)
+    wait_for(tmp_path / "translation" / "config.json", launcher)
     os.killpg(launcher.pid, signal.SIGINT)
     said, _ = launcher.communicate(timeout=60)
     assert "Stopped; the same command resumes." in said, said

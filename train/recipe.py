@@ -27,14 +27,14 @@ def recipe(
 ) -> TrainConfig:
     """What the command line asks for, on top of a preset or of the recipe of the translation that it starts from.
 
-    options: of `train/run.py`. saved: the config of the run that is there already, if any: a run that has begun by
-    `--init` goes on whatever has become of its start. Raises CycleganError.
+    options: of `train/run.py`. saved: the config of the run by `--init` that is there already, if any: it goes
+    on whatever has become of its start. Raises CycleganError.
     """
     asked = _asked(options, team)
     by_hand = _set_by_hand(options)
     if options.grow and not options.init:
         raise CycleganError("--grow needs --init, which says what is to grow")
-    if options.init and saved is not None:
+    if saved is not None:
         return _known_fields(preset("cyclegan"), saved).with_fields(asked | by_hand)
     if start is None:
         return _with_batch(preset(options.preset or "cyclegan"), options).with_fields(asked | by_hand)

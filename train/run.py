@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace, team: Team) -> bool:
     """All that comes before the push: false where somebody has asked the run to stop, which has saved then."""
-    saved = team.of_leader(lambda: saved_config(options.output))
+    saved = team.of_leader(lambda: saved_config(options.output)) if options.init else None
     # A run that has begun needs its start no more.
     start = team.leader_first(lambda: read_start(options.init)) if options.init and saved is None else None
     config = recipe(options, start, team, saved)

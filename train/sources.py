@@ -124,8 +124,8 @@ def celeba_by_attribute(folder: Path, *, attribute: str, against: str | None = N
     `img_align_celeba/`. attribute, against: names joined by commas; a minus before one asks that a picture has it not.
     Without `against`, B is what differs from A in the first attribute alone: `Male,-Eyeglasses` puts men without
     glasses against women without glasses. Where `identity_CelebA.txt` lies beside the list, nobody is on both sides of
-    the split. Raises CycleganError for a set without these files, an attribute that it
-    does not have, or domains that overlap.
+    the split. Raises CycleganError for a set without these files, an attribute that it does not have, or domains that
+    overlap.
     """
     listing = folder / "list_attr_celeba.txt"
     try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -144,5 +143,4 @@ def _below(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
 
 def _fits(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
     own = module.state_dict()
-    pairs = zip_longest(own.items(), weights.items(), fillvalue=("", torch.empty(0)))
-    return all(a == b and x.shape == y.shape for (a, x), (b, y) in pairs)
+    return {name: own[name].shape for name in own} == {name: weights[name].shape for name in weights}
