@@ -31,7 +31,11 @@ class AdversarialLoss:
         return _mean(self.wanted, fake_scores)
 
     def discriminator(self, real_scores: Scores, fake_scores: Scores) -> Tensor:
-        return _mean(self.real, real_scores) + _mean(self.fake, fake_scores)
+        return _mean(self.real, real_scores) + self.fooled(fake_scores)
+
+    def fooled(self, fake_scores: Scores) -> Tensor:
+        """The discriminator's loss on fakes alone."""
+        return _mean(self.fake, fake_scores)
 
 
 def _mean(loss: Callable[[Tensor], Tensor], scores: Scores) -> Tensor:
@@ -68,16 +72,16 @@ ADVERSARIAL: dict[str, AdversarialLoss] = {
 }
 
 
-def _slopes(judge: nn.Module, pictures: Tensor) -> Tensor:
-    """Squared length (B,) of the gradient of the sum of each picture's scores with regard to the picture (B, C, H, W).
+def _slopes(judge: nn.Module, pictures: Tensor, *, mean: bool = False) -> Tensor:
+    """Squared length (B,) of the gradient of each picture's score with regard to the picture (B, C, H, W).
 
-    The sum over all patches, not the mean, as in pytorch-CycleGAN-and-pix2pix and StyleGAN, so that their weights mean
-    the same here.
+    A picture's score is the sum of all of its scores; with `mean`, of each map the mean, added over the maps.
     """
     pictures = pictures.detach().requires_grad_(True)
     scores = judge(pictures)
     maps = [scores] if isinstance(scores, Tensor) else scores
-    total = torch.stack([one.float().sum() for one in maps]).sum()
+    whole = [one.float().flatten(1) for one in maps]
+    total = torch.stack([(one.mean(1) if mean else one.sum(1)).sum() for one in whole]).sum()
     (gradient,) = torch.autograd.grad(total, pictures, create_graph=True)
     return gradient.float().flatten(1).square().sum(1)
 
@@ -102,12 +106,14 @@ def gradient_penalty(
 
 
 def r1_penalty(judge: nn.Module, real: Tensor) -> Tensor:
-    """Mean squared slope of the sum of a picture's scores at real pictures (B, C, H, W).
+    """Mean squared slope of a picture's score at real pictures (B, C, H, W).
 
-    The zero-centred penalty R1; its weight is half of the paper's gamma. Differentiable with regard to the weights.
+    The score of a picture is the mean of a map of scores, added over the maps where there are several: so a weight
+    means the same for any number of patches, and for a single score what it means in StyleGAN2. The zero-centred
+    penalty R1; its weight is half of the paper's gamma. Differentiable with regard to the weights.
     Source: Mescheder et al. 2018, "Which training methods for GANs do actually converge?", equation 9.
     """
-    return _slopes(judge, real).mean()
+    return _slopes(judge, real, mean=True).mean()
 
 
 @torch.no_grad()

@@ -127,7 +127,7 @@ LARGEST_ARGUMENTS = {
     "skips": 6,
     "conditions": 1000,
 }
-MOST_ATTENTION = 16  # layers
+LISTS, LONGEST_LIST = ("attention", "encoder_blocks", "decoder_blocks"), 16
 
 
 def check_arguments(arguments: Mapping[str, Any]) -> None:
@@ -142,16 +142,18 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
                 f"config.json: the generator's arguments are wrong: {name} must be a whole number up to {largest:,}, "
                 f"not {str(value)[:40]!r}"
             )
-    attention = arguments.get("attention", ())
-    if (
-        not isinstance(attention, (list, tuple))
-        or len(attention) > MOST_ATTENTION
-        or not all(isinstance(scale, int) for scale in attention)
-    ):
-        raise TranslationError(
-            "config.json: the generator's arguments are wrong: attention must be a list of at most "
-            f"{MOST_ATTENTION} whole numbers"
-        )
+    for name in LISTS:
+        numbers = arguments.get(name, ())
+        if (
+            not isinstance(numbers, (list, tuple))
+            or len(numbers) > LONGEST_LIST
+            or not all(isinstance(n, int) and not isinstance(n, bool) and abs(n) <= 2**20 for n in numbers)
+            or (name != "attention" and sum(numbers) > LARGEST_ARGUMENTS["blocks"])
+        ):
+            raise TranslationError(
+                f"config.json: the generator's arguments are wrong: {name} must be a list of at most {LONGEST_LIST} "
+                f"whole numbers"
+            )
 
 
 def _entry(content: Mapping[str, Any], key: str, kind: type, prefix: str = "") -> Any:

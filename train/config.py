@@ -41,7 +41,9 @@ class TrainConfig:
     batch: int = 8  # pictures of each domain in a step, over all processes
     accumulate: int = 1  # parts that a batch is cut into, one after the other, where memory is short
     learning_rate: float = 2e-4
-    hold: float = 0.5  # share of the budget at the full learning rate, which then falls to zero in a straight line
+    hold: float = 0.5  # share of the budget at the full learning rate, which then falls in a straight line
+    final_rate: float = 0.0  # share of the learning rate at which that line ends
+    gradient_clip: float = 0.0  # largest norm of the gradient of all generators, or all discriminators; 0: no limit
     discriminator_pace: float = 1.0  # their learning rate as a multiple (two time scales: Heusel et al. 2017)
     # Share of the budget, at its beginning, in which the discriminators learn alone: a run that starts from a
     # translation has new ones, and until they know the domains they would lead its generators back to the beginning.
@@ -56,6 +58,7 @@ class TrainConfig:
     r1: float = 0.0  # weight of the zero-centred gradient penalty on real pictures (Mescheder et al. 2018)
     r1_every: int = 16  # steps between two such penalties, whose weight grows by as much (lazy: Karras et al. 2020)
     diff_augment: str = ""  # such as `color,translation,cutout`: differentiable augmentation, for small sets
+    diff_augment_probability: float = 1.0  # with which each of its operations happens to a picture
     cycle: float = 10.0
     cycle_end: float | None = None  # the weight at the end of the run, on a straight line from `cycle`; None: as it is
     cycle_loss: Distance = "l1"
@@ -79,9 +82,9 @@ class TrainConfig:
     guide_size: int = 64  # pixels that the classifier sees: it judges the shape, the discriminators the detail
     guide_radius: float = 1.0  # how far (L2) the pictures that it learns on are moved to mislead it; see train/NOTES.md
     guide_pictures: int = 50_000  # that it learns on
-    # Real pictures of the other domain are shown to a discriminator as fakes, so that it keeps watching the attribute
-    # when the translations already look real.
-    cross_domain: bool = False
+    # Weight with which real pictures of the other domain are shown to a discriminator as fakes, so that it keeps
+    # watching the attribute when the translations already look real.
+    cross_domain: float = 0.0
 
     flip: bool = True
     turn: float = 6.0  # degrees; these three are what an unsteady alignment does
@@ -101,15 +104,15 @@ class TrainConfig:
         _check("learning_rate", self.learning_rate, float, at_least=1e-12)
         weights = ("gradient_penalty", "clip", "r1", "cycle", "identity", "constancy", "variation", "chroma_variation")
         rest = ("excess", "colour", "attribute", "attribute_end", "gain", "discriminator_pace", "guide_radius")
-        for name in (*weights, *rest, "turn", "zoom", "shift"):
+        for name in (*weights, *rest, "turn", "zoom", "shift", "cross_domain", "gradient_clip"):
             _check(name, getattr(self, name), float, at_least=0)
         for name in ("cycle_end", "identity_end"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), float, at_least=0)
-        for name in ("hold", "head_start", "certainty"):
+        for name in ("hold", "final_rate", "head_start", "certainty", "diff_augment_probability"):
             _check(name, getattr(self, name), float, at_least=0, at_most=1)
         _check("validation", self.validation, float, at_least=0, at_most=0.5)
-        for name in ("cross_domain", "flip", "bf16", "compile"):
+        for name in ("flip", "bf16", "compile"):
             _check(name, getattr(self, name), bool)
         _check("seed", self.seed, int, at_least=0, at_most=2**63 - 1)
         for name in ("translation", "generator", "discriminator", "data_licence", "diff_augment"):

@@ -19,9 +19,18 @@ Draw = Callable[[], Tensor]  # uniform numbers in [0, 1), one for each picture o
 
 
 def diff_augment(
-    pictures: Tensor, policy: str, *, rank: int = 0, world: int = 1, seed_draw: int | None = None
+    pictures: Tensor,
+    policy: str,
+    *,
+    probability: float = 1.0,
+    rank: int = 0,
+    world: int = 1,
+    seed_draw: int | None = None,
 ) -> Tensor:
     """Float (B, 3, H, W) in about [-1, 1], changed by every operation of the policy with a draw for each picture.
+
+    probability: with which each operation happens to each picture; below 1 the discriminator also sees pictures as they
+    are, so that the generator is not free to learn the augmentation (Karras et al. 2020, ADA, section 2.2).
 
     policy: of `color`, `translation` and `cutout`, separated by commas; empty changes nothing. rank, world: every
     process draws for all `B * world` pictures and takes its own rows. seed_draw: for a draw that can be repeated; None
@@ -35,7 +44,11 @@ def diff_augment(
         return numbers.to(pictures.device, non_blocking=True)
 
     for operation in operations(policy):
-        pictures = OPERATIONS[operation](pictures, draw)
+        changed = OPERATIONS[operation](pictures, draw)
+        if probability < 1:
+            happens = draw()[:, None, None, None] < probability
+            changed = torch.where(happens, changed, pictures)
+        pictures = changed
     return pictures
 
 

@@ -1,9 +1,9 @@
 """Makes trainA, trainB, testA and testB out of a set: aligned crops of faces, or other pictures as they are.
 
-python train/prepare.py utkface UTKFACE_DIR --by sex --ages 18-116 --output crops/gender
-python train/prepare.py utkface UTKFACE_DIR --by age --sex female --young 18-32 --old 55-80 --output crops/age
+python train/prepare.py utkface UTKFACE_DIR --by sex --ages 18-75 --match --output crops/gender
+python train/prepare.py utkface UTKFACE_DIR --by age --young 18-32 --old 55-80 --match --output crops/age
 python train/prepare.py celeba CELEBA_DIR --attribute Male,-Eyeglasses --output crops/celeba_male
-python train/prepare.py selfie2anime SELFIE2ANIME_DIR --men CELEBA_DIR --output crops/anime
+python train/prepare.py selfie2anime SELFIE2ANIME_DIR --celeba CELEBA_DIR --output crops/anime
 python train/prepare.py folder MY_CATS MY_DOGS --test 0.1 --output data/cats2dogs
 python train/prepare.py classic horse2zebra --output data/horse2zebra
 
@@ -50,6 +50,10 @@ BLUR_SIDE = 64  # sharpness is measured at the size that a first stage trains on
 GREY_CHROMA = 4.0
 # Variance of the Laplacian at BLUR_SIDE, in units of (1/255)^2: UTKFace's blurriest percents lie below.
 BLURRED = 60.0
+# The part of an anime face of selfie2anime that is cut out: its side and its centre, as fractions of the drawing. Then
+# eyes, mouth and chin lie where the wide template has those of a photograph; of the whole drawing the chin would lie
+# higher, and a jaw would be left over below it.
+DRAWN_SIDE, DRAWN_CENTRE = 0.8, (0.5, 0.53)
 
 
 def cut(
@@ -68,14 +72,22 @@ def cut(
     return crop, ""
 
 
+def cut_drawing(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The face of a drawing of selfie2anime, RGB uint8 (size, size, 3), with the geometry of the wide template."""
+    whole = square(picture, min(picture.shape[:2]))
+    side = DRAWN_SIDE * len(whole)
+    left, top = (round(centre * len(whole) - side / 2) for centre in DRAWN_CENTRE)
+    return square(np.ascontiguousarray(whole[top : top + round(side), left : left + round(side)]), size)
+
+
 def face_cutter(size: int, template: Template) -> Cut:
-    """Cuts faces with the detector at hand; drawings become squares as they are."""
+    """Cuts faces with the detector at hand, and of drawings the part where the set has their faces."""
     detector = find_detector()
     print(f"Detector: {detector.name}", flush=True)
 
     def one(item: Labelled) -> tuple[NDArray[np.uint8] | None, str]:
         picture = images.load(item.path)
-        return (square(picture, size), "") if item.drawn else cut(picture, detector, size, template)
+        return (cut_drawing(picture, size), "") if item.drawn else cut(picture, detector, size, template)
 
     return one
 
@@ -186,6 +198,16 @@ def _range(text: str) -> tuple[int, int]:
     return int(low), int(high)
 
 
+def _ratio(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a ratio of at least 1")
+    return value
+
+
 def _share(text: str) -> float | int:
     if re.fullmatch(r"[1-9][0-9]{0,8}", text):
         return int(text)
@@ -207,6 +229,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     published = argparse.ArgumentParser(add_help=False, parents=[common])
     published.add_argument("folder", type=Path, help="the set as it was published")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    published.add_argument("--only", type=Path, metavar="FILE", help="use the pictures named in it alone, one a line")
+    published.add_argument("--exclude", type=Path, metavar="FILE", help="leave the pictures named in it out")
     sets = parser.add_subparsers(dest="set", required=True)
     utkface = sets.add_parser("utkface", parents=[published], help="pictures named age_sex_race_date.jpg")
     utkface.add_argument("--by", choices=("sex", "age"), default="sex")
@@ -214,11 +238,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     utkface.add_argument("--young", type=_range, default=(18, 32), help="domain A with --by age (18-32)")
     utkface.add_argument("--old", type=_range, default=(55, 80), help="domain B with --by age (55-80)")
     utkface.add_argument("--sex", choices=get_args(sources.Sex), help="with --by age: of one sex alone (both)")
+    utkface.add_argument(
+        "--match", nargs="?", type=_ratio, const=1.3, metavar="RATIO",
+        help="make the domains alike in the labels that are not the subject (age and ancestry, or sex and ancestry): "
+        "at most so many in one for each in the other (1.3)",
+    )  # fmt: skip
     celeba = sets.add_parser("celeba", parents=[published], help="img_align_celeba and list_attr_celeba.txt")
     celeba.add_argument("--attribute", default="Male", help="what domain A has, such as Male,-Eyeglasses (Male)")
     celeba.add_argument("--against", help="what domain B has (what differs from A in the first attribute alone)")
     anime = sets.add_parser("selfie2anime", parents=[published], help="trainA, trainB, testA and testB of U-GAT-IT")
-    anime.add_argument("--men", type=Path, metavar="CELEBA_DIR", help="adds CelebA's men: the selfies show women only")
+    anime.add_argument("--celeba", type=Path, metavar="CELEBA_DIR", help="adds its people: selfies show young women")
+    anime.add_argument("--attributes", nargs="+", default=[], help="which of them, such as Male -Male,-Young (all)")
     folder = sets.add_parser("folder", parents=[common], help="two folders of anything, or one that holds both")
     folder.add_argument("folder", type=Path, metavar="DIR_A", help="domain A; or trainA and trainB, or A and B in it")
     folder.add_argument("folder_b", type=Path, metavar="DIR_B", nargs="?", help="domain B")
@@ -239,9 +269,18 @@ def _template(options: argparse.Namespace) -> Template | None:
 
 def _labelled(options: argparse.Namespace) -> Iterable[Labelled]:
     """The pictures that are asked for. Raises CycleganError."""
+    pictures = _of_set(options)
+    lists = {name: vars(options).get(name) for name in ("only", "exclude")}
+    if any(lists.values()):
+        pictures = sources.chosen(pictures, **{name: file and sources.listed(file) for name, file in lists.items()})
+    ratio = vars(options).get("match")
+    return sources.matched(pictures, ratio, options.seed) if ratio else pictures
+
+
+def _of_set(options: argparse.Namespace) -> Iterable[Labelled]:
     match options.set:
         case "selfie2anime":
-            return sources.selfie2anime(options.folder, men=options.men)
+            return sources.selfie2anime(options.folder, celeba=options.celeba, attributes=options.attributes)
         case "celeba":
             return sources.celeba_by_attribute(options.folder, attribute=options.attribute, against=options.against)
         case "folder":
@@ -258,7 +297,7 @@ def _labelled(options: argparse.Namespace) -> Iterable[Labelled]:
 def _made_by(options: argparse.Namespace, template: Template | None) -> dict[str, object]:
     """What decides which picture goes where and how it looks."""
     told = json.loads(json.dumps(vars(options), default=lambda path: str(path.resolve())))
-    places = [told.pop(name, None) for name in ("folder", "folder_b", "men")]
+    places = [told.pop(name, None) for name in ("folder", "folder_b", "celeba", "only", "exclude")]
     for name in ("output", "mirror", *(() if template else ("size",))):
         told.pop(name, None)
     # A hash, as nobody who gets the set needs to know where on this machine it came from.
@@ -312,7 +351,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    for name in ("output", "folder", "folder_b", "men"):
+    for name in ("output", "folder", "folder_b", "celeba", "only", "exclude"):
         if place := vars(options).get(name):
             setattr(options, name, place.absolute())  # so that `.` has a name for messages
     try:

@@ -23,10 +23,13 @@ class Budget:
 
 
 def rate_factor(config: TrainConfig, progress: float) -> float:
-    """What the learning rate is multiplied by: 1 over `config.hold` of the budget, then down to 0 (CycleGAN, 7.1)."""
+    """What the learning rate is multiplied by: 1 over `config.hold` of the budget, then down to `config.final_rate`.
+
+    Source: section 7.1 of CycleGAN, where the line ends at 0.
+    """
     if progress <= config.hold:
         return 1.0
-    return max(0.0, (1 - progress) / (1 - config.hold))
+    return config.final_rate + (1 - config.final_rate) * max(0.0, (1 - progress) / (1 - config.hold))
 
 
 def weight_at(begin: float, end: float | None, progress: float) -> float:

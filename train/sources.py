@@ -6,18 +6,20 @@ And which of them are kept for testing: decided by their names.
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
+from train.people import ANCESTRIES
 
 Domain = Literal["A", "B"]
 Split = Literal["train", "test"]
 Sex = Literal["male", "female"]
 UTKFACE_NAME = re.compile(r"^(?P<age>\d{1,3})_(?P<sex>[01])_(?P<race>[0-4])_\d+\.jpg")
 UTKFACE_SEX: dict[str, Sex] = {"0": "male", "1": "female"}
+AGE_BAND = 8  # years
 FEWEST_TESTS = 8  # pictures of a domain, or a fifth of a small one: a share may come to none of them
 
 
@@ -32,6 +34,7 @@ class Labelled:
     drawn: bool = False  # no photograph: taken as it is, as no detector places the landmarks of a drawing well
     within: str = ""  # its path within the domain's folder, where that is more than its name
     person: str = ""  # who it shows, where the set tells: all pictures of a person are on one side of the split
+    stratum: str = ""  # its labels that are not the subject, where the set has them: what `matched` evens out
 
     @property
     def key(self) -> str:
@@ -93,26 +96,63 @@ def splits(kept: Sequence[Labelled], share: float, seed: int) -> list[Split]:
     return sides
 
 
+def matched(pictures: Iterable[Labelled], ratio: float, seed: int) -> Iterator[Labelled]:
+    """The pictures, of which no stratum has more than `ratio` times as many in one domain as in the other.
+
+    Then the domains differ in the subject and in little else, and a translation learns the subject alone. Which ones
+    are left out is decided by a hash of their names. A ratio below 1 makes no sense.
+    """
+    items = list(pictures)
+    members: dict[tuple[str, str], list[Labelled]] = {}
+    for item in sorted((i for i in items if i.domain), key=lambda i: _hash(i.key, seed)):
+        members.setdefault((item.stratum, item.domain or ""), []).append(item)
+    kept: set[int] = set()
+    for (stratum, domain), own in members.items():
+        others = members.get((stratum, "B" if domain == "A" else "A"), [])
+        kept.update(id(item) for item in own[: int(ratio * len(others))])
+    for item in items:
+        known = item.domain is None or id(item) in kept
+        yield item if known else replace(item, domain=None, reason="matched by another one")
+
+
+def listed(file: Path) -> set[str]:
+    """Names of pictures from a file with one a line; lines that begin with # are for people. Raises CycleganError."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CycleganError(f"{file.name} cannot be read as a list of names; check the name") from error
+    return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+
+def chosen(pictures: Iterable[Labelled], *, only: set[str] | None, exclude: set[str] | None) -> Iterator[Labelled]:
+    """The pictures, of which those that are not in `only`, or are in `exclude`, belong to no domain."""
+    for item in pictures:
+        out = (only is not None and item.path.name not in only) or (exclude is not None and item.path.name in exclude)
+        yield replace(item, domain=None, reason="not in the list") if out and item.domain else item
+
+
 def utkface_by_sex(folder: Path, *, ages: tuple[int, int]) -> Iterator[Labelled]:
     """Men as domain A and women as B of a UTKFace folder, of ages from `ages[0]` to `ages[1]`, both included."""
-    for path, age, sex in _utkface(folder):
+    for path, age, sex, ancestry in _utkface(folder):
         if not ages[0] <= age <= ages[1]:
             yield Labelled(path, None, "age out of range")
         else:
-            yield Labelled(path, "A" if sex == "male" else "B")
+            band = age // AGE_BAND * AGE_BAND
+            stratum = f"{band} to {band + AGE_BAND - 1} years, {ancestry}"
+            yield Labelled(path, "A" if sex == "male" else "B", stratum=stratum)
 
 
 def utkface_by_age(
     folder: Path, *, young: tuple[int, int], old: tuple[int, int], sex: Sex | None = None
 ) -> Iterator[Labelled]:
     """The young as domain A and the old as B of a UTKFace folder; ranges include both ends; of one sex or of both."""
-    for path, age, its_sex in _utkface(folder):
+    for path, age, its_sex, ancestry in _utkface(folder):
         if sex not in (None, its_sex):
             yield Labelled(path, None, "another sex")
         elif young[0] <= age <= young[1]:
-            yield Labelled(path, "A")
+            yield Labelled(path, "A", stratum=f"{its_sex}, {ancestry}")
         elif old[0] <= age <= old[1]:
-            yield Labelled(path, "B")
+            yield Labelled(path, "B", stratum=f"{its_sex}, {ancestry}")
         else:
             yield Labelled(path, None, "age out of range")
 
@@ -169,10 +209,12 @@ def _celeba_people(folder: Path) -> dict[str, str]:
     return {row[0]: f"person {row[1]}" for row in rows if len(row) == 2}
 
 
-def selfie2anime(folder: Path, *, men: Path | None) -> Iterator[Labelled]:
+def selfie2anime(folder: Path, *, celeba: Path | None = None, attributes: Sequence[str] = ()) -> Iterator[Labelled]:
     """Photographs as domain A and anime faces as B, in the split of selfie2anime: trainA, trainB, testA, testB.
 
-    men: CelebA's folder, whose men are added to domain A, as the selfies are all of women. Raises CycleganError.
+    celeba: CelebA's folder, whose people are added to domain A, as the selfies are nearly all of young women.
+    attributes: which of them, each as `celeba_by_attribute` takes it (`Male`, `-Male,-Young`); none: all. Raises
+    CycleganError.
     """
     for split in get_args(Split):
         for domain in get_args(Domain):
@@ -180,8 +222,13 @@ def selfie2anime(folder: Path, *, men: Path | None) -> Iterator[Labelled]:
             if not paths:
                 raise CycleganError(f"{folder.name} holds no {split}{domain} of .jpg files; name selfie2anime's folder")
             yield from (Labelled(path, domain, split=split, drawn=domain == "B") for path in paths)
-    if men is not None:
-        yield from (item for item in celeba_by_attribute(men, attribute="Male") if item.domain == "A")
+    if celeba is not None:
+        taken: set[Path] = set()
+        for attribute in attributes or ("Male", "-Male"):
+            for item in celeba_by_attribute(celeba, attribute=attribute):
+                if item.domain == "A" and item.path not in taken:
+                    taken.add(item.path)
+                    yield item
 
 
 def folders(a: Path, b: Path | None = None) -> Iterator[Labelled]:
@@ -251,11 +298,11 @@ def _combination(text: str, names: list[str]) -> dict[str, bool]:
     return wanted
 
 
-def _utkface(folder: Path) -> Iterator[tuple[Path, int, Sex]]:
+def _utkface(folder: Path) -> Iterator[tuple[Path, int, Sex, str]]:
     paths = sorted(folder.glob("*.jpg")) if folder.is_dir() else []
     matches = [(path, UTKFACE_NAME.match(path.name)) for path in paths]
     if not any(match for _, match in matches):
         raise CycleganError(f"{folder.name} holds no UTKFace pictures named age_sex_race_date.jpg; name their folder")
     for path, match in matches:
         if match:
-            yield path, int(match["age"]), UTKFACE_SEX[match["sex"]]
+            yield path, int(match["age"]), UTKFACE_SEX[match["sex"]], ANCESTRIES[int(match["race"])]

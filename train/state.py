@@ -26,9 +26,8 @@ class TrainingState:
         self.generators = nn.ModuleDict(nets.generators())
         self.discriminators = nn.ModuleDict(nets.discriminators())
         self.ema = copy.deepcopy(self.generators).eval().requires_grad_(False)
-        fused = team.device.type == "cuda"
         self.optimisers = {
-            side: torch.optim.Adam(group.parameters(), config.learning_rate, betas=config.betas, fused=fused)
+            side: torch.optim.Adam(group.parameters(), config.learning_rate, betas=config.betas, fused=True)
             for side, group in (("generators", self.generators), ("discriminators", self.discriminators))
         }
         self.pools = {side: ImagePool(config.pool, rank=team.rank, world=team.world) for side in "ab"}
@@ -44,7 +43,10 @@ class TrainingState:
 
     def update(self, side: str) -> None:
         """One step of an optimiser with the mean gradients of all processes."""
-        self.team.mean_gradients(p for group in self.optimisers[side].param_groups for p in group["params"])
+        parameters = [p for group in self.optimisers[side].param_groups for p in group["params"]]
+        self.team.mean_gradients(parameters)
+        if self.config.gradient_clip:
+            nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
         self.optimisers[side].step()
 
     def fit_pools(self, rows: int, size: int) -> None:

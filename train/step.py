@@ -52,8 +52,7 @@ def generator_step(
     else:
         (fake_b,), (fake_a,) = _generate(nets.a_to_b, real_a), _generate(nets.b_to_a, real_b)
     scores_b, scores_a = (
-        _scores(judge, diff_augment(fake, config.diff_augment, rank=team.rank, world=team.world))
-        for judge, fake in ((nets.judge_b, fake_b), (nets.judge_a, fake_a))
+        _scores(judge, _seen(fake, config, team)) for judge, fake in ((nets.judge_b, fake_b), (nets.judge_a, fake_a))
     )
     parts = {"adversarial": adversarial.generator(scores_b) + adversarial.generator(scores_a)}
     loss = parts["adversarial"]
@@ -109,20 +108,20 @@ def discriminator_step(
     A critic (Wasserstein) has no right side: there `right` is missing.
 
     real: of its domain. fake: out of the history. other_real: real pictures of the other domain, which count as fakes
-    where `config.cross_domain` says so. All are float (B, 3, S, S) without a gradient.
+    with the weight `config.cross_domain`. All are float (B, 3, S, S) without a gradient.
     """
 
-    def seen(pictures: Tensor) -> Tensor:
-        return diff_augment(pictures, config.diff_augment, rank=team.rank, world=team.world)
-
-    real, fake = seen(real), seen(fake)
-    fakes = torch.cat([fake, seen(other_real)]) if config.cross_domain else fake
-    if mixes(judge):
-        scores_real, scores_fake = _scores(judge, real), _scores(judge, fakes)
-    else:  # one pass is faster
-        both = [scores.split([len(real), len(fakes)]) for scores in _scores(judge, torch.cat([real, fakes]))]
-        scores_real, scores_fake = [pair[0] for pair in both], [pair[1] for pair in both]
-    loss = losses.ADVERSARIAL[config.adversarial].discriminator(scores_real, scores_fake)
+    adversarial = losses.ADVERSARIAL[config.adversarial]
+    kinds = [_seen(pictures, config, team) for pictures in (real, fake, *([other_real] if config.cross_domain else []))]
+    real, fake = kinds[:2]
+    if separable(judge, len(real)):  # one pass is faster
+        parts = [scores.split(len(real)) for scores in _scores(judge, torch.cat(kinds))]
+        scores_real, *scores_fake = [list(kind) for kind in zip(*parts, strict=True)]
+    else:
+        scores_real, *scores_fake = [_scores(judge, kind) for kind in kinds]
+    loss = adversarial.discriminator(scores_real, scores_fake[0])
+    if config.cross_domain:
+        loss = loss + config.cross_domain * adversarial.fooled(scores_fake[1])
     with torch.autocast(real.device.type, enabled=False):  # slopes of slopes want full precision
         if config.gradient_penalty:
             penalty = losses.gradient_penalty(judge, real, fake, rank=team.rank, world=team.world)
@@ -134,8 +133,14 @@ def discriminator_step(
     middle = 0.5 if config.adversarial == "least_squares" else 0.0
     with torch.no_grad():
         right = [(scores > middle).float().mean() for scores in scores_real]
-        right += [(scores < middle).float().mean() for scores in scores_fake]
+        right += [(scores < middle).float().mean() for scores in scores_fake[0]]
     return loss, {"right": torch.stack(right).mean()}
+
+
+def _seen(pictures: Tensor, config: TrainConfig, team: Team) -> Tensor:
+    """Pictures as a discriminator is shown them."""
+    probability = config.diff_augment_probability
+    return diff_augment(pictures, config.diff_augment, probability=probability, rank=team.rank, world=team.world)
 
 
 def resized(pictures: Tensor, size: int) -> Tensor:
@@ -161,3 +166,11 @@ def _scores(judge: nn.Module, pictures: Tensor) -> list[Tensor]:
 def mixes(network: nn.Module) -> bool:
     """Whether what a network makes of a picture depends on the others of the batch."""
     return any(isinstance(m, (nn.BatchNorm2d, MinibatchStd)) for m in network.modules())
+
+
+def separable(network: nn.Module, count: int) -> bool:
+    """Whether batches of `count` pictures, joined for one pass, get what each would get alone."""
+    if any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
+        return False
+    grouped = any(isinstance(m, MinibatchStd) for m in network.modules())
+    return not grouped or count % MinibatchStd.group == 0

@@ -9,7 +9,9 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks.conditioned import Conditioned
 from cyclegan_core.networks.discriminators import MultiscaleDiscriminator, PatchDiscriminator, PixelDiscriminator
 from cyclegan_core.networks.generators import MobileResnetGenerator, ResnetGenerator
+from cyclegan_core.networks.two_headed import TwoHeadedDiscriminator
 from cyclegan_core.networks.unet import UnetGenerator
+from cyclegan_core.networks.unet_resnet import UnetResnetGenerator
 
 __all__ = [
     "DISCRIMINATORS",
@@ -20,7 +22,9 @@ __all__ = [
     "PatchDiscriminator",
     "PixelDiscriminator",
     "ResnetGenerator",
+    "TwoHeadedDiscriminator",
     "UnetGenerator",
+    "UnetResnetGenerator",
     "build_discriminator",
 ]
 
@@ -28,11 +32,13 @@ GENERATORS: dict[str, type[nn.Module]] = {
     "ResnetGenerator": ResnetGenerator,
     "MobileResnetGenerator": MobileResnetGenerator,
     "UnetGenerator": UnetGenerator,
+    "UnetResnetGenerator": UnetResnetGenerator,
 }
 DISCRIMINATORS: dict[str, type[nn.Module]] = {
     "PatchDiscriminator": PatchDiscriminator,
     "PixelDiscriminator": PixelDiscriminator,
     "MultiscaleDiscriminator": MultiscaleDiscriminator,
+    "TwoHeadedDiscriminator": TwoHeadedDiscriminator,
 }
 
 

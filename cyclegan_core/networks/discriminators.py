@@ -15,6 +15,7 @@ from cyclegan_core.networks.layers import (
     Norm,
     SelfAttention,
     attention_at,
+    check_size,
     initialise,
     normalisation,
 )
@@ -69,7 +70,7 @@ class PatchDiscriminator(nn.Module):
             _normalise_spectrally(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        _check_size(x, self.smallest)
+        check_size(x, self.smallest)
         return self.net(x)
 
 
@@ -99,7 +100,7 @@ class PixelDiscriminator(nn.Module):
             _normalise_spectrally(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        _check_size(x, self.smallest)
+        check_size(x, self.smallest)
         return self.net(x)
 
 
@@ -140,7 +141,7 @@ class MultiscaleDiscriminator(nn.Module):
         self.smallest = 3 * 2 ** (layers + scales - 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        _check_size(x, self.smallest)
+        check_size(x, self.smallest)
         scores = []
         for i, judge in enumerate(self.judges):
             if i:
@@ -153,11 +154,3 @@ def _normalise_spectrally(net: nn.Module) -> None:
     for layer in list(net.modules()):
         if isinstance(layer, nn.Conv2d):
             spectral_norm(layer)
-
-
-def _check_size(x: Tensor, smallest: int) -> None:
-    if min(x.shape[2:]) < smallest:
-        raise ValueError(
-            f"pictures of {x.shape[3]}x{x.shape[2]} pixels are too small for this discriminator, which needs "
-            f"{smallest}: use fewer layers or scales, or larger pictures"
-        )

@@ -192,6 +192,21 @@ class ResidualBlock(nn.Module):
         return x + self.body(x, condition)
 
 
+class NormFreeResidualBlock(nn.Module):
+    """`x + conv(relu(conv(relu(x))))` with dense 3x3 convolutions and no norm; keeps the shape (B, C, H, W).
+
+    The second convolution is to start small; see `initialise_he`. Source: EDSR (Lim et al. 2017).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, 1, 1)
+        self.second = nn.Conv2d(channels, channels, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(F.relu(x))))
+
+
 class SelfAttention(nn.Module):
     """Lets every place of (B, C, H, W) look at every other: `x + gamma * attention(x)`, where gamma starts at 0.
 
@@ -266,8 +281,7 @@ def initialise(module: nn.Module) -> None:
         if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.normal_(layer.weight, 0.0, INITIAL_STD)
             if isinstance(layer, SubpixelConv):
-                neighbours = layer.factor**2
-                layer.weight.copy_(layer.weight[::neighbours].repeat_interleave(neighbours, 0))
+                _equal_neighbours(layer)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.Linear):  # those of `Modulation`
@@ -275,3 +289,40 @@ def initialise(module: nn.Module) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, INITIAL_STD)
             nn.init.zeros_(layer.bias)
+
+
+SECOND_GAIN = 0.1  # of the second convolution of a norm-free block, so that a deep stack starts near the identity
+
+
+@torch.no_grad()
+def initialise_he(module: nn.Module, slope: float = 0.0) -> None:
+    """Weights for networks without norm, in place: every layer passes on the variance that it gets; biases are zero.
+
+    slope: of the leaky ReLU below zero. Source: He et al. 2015, "Delving deep into rectifiers", section 2.2; the small
+    second convolution of a block is Fixup's idea (Zhang et al. 2019).
+    """
+    for layer in module.modules():
+        if not isinstance(layer, nn.Conv2d) or layer.weight.is_meta:
+            continue
+        nn.init.kaiming_normal_(layer.weight, a=slope, nonlinearity="leaky_relu")
+        if isinstance(layer, SubpixelConv):
+            _equal_neighbours(layer)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+    for block in module.modules():
+        if isinstance(block, NormFreeResidualBlock) and not block.second.weight.is_meta:
+            block.second.weight.mul_(SECOND_GAIN)
+
+
+def _equal_neighbours(layer: SubpixelConv) -> None:
+    neighbours = layer.factor**2
+    layer.weight.copy_(layer.weight[::neighbours].repeat_interleave(neighbours, 0))
+
+
+def check_size(x: Tensor, smallest: int) -> None:
+    """Raises ValueError for pictures (B, C, H, W) that a discriminator cannot take."""
+    if min(x.shape[2:]) < smallest:
+        raise ValueError(
+            f"pictures of {x.shape[3]}x{x.shape[2]} pixels are too small for this discriminator, which needs "
+            f"{smallest}: use fewer layers or scales, or larger pictures"
+        )

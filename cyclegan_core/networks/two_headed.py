@@ -1,0 +1,55 @@
+"""A discriminator that judges strokes locally and the picture as a whole."""
+
+from torch import Tensor, nn
+
+from cyclegan_core.networks.layers import MinibatchStd, check_size, initialise_he
+
+
+class TwoHeadedDiscriminator(nn.Module):
+    """A map of patch scores and a score of the whole picture, on one trunk without any norm.
+
+    Takes float (B, 3, H, W) in [-1, 1] and returns a list of two: scores (B, 1, H/8, W/8) of patches, and scores
+    (B, 1, h, w) of the whole, one number for a picture of `smallest` pixels. Shapes of a face are judged whole, strokes
+    and skin locally.
+
+    channels: width of the first layer, at half of the size; it doubles twice. minibatch_std: the whole is judged with
+        a word on how much the pictures of a batch differ; see `MinibatchStd`.
+
+    Sources: PatchGAN (Isola et al. 2017) and, for the second head and the initialisation, StyleGAN2's discriminator
+    (Karras et al. 2020), here without residual connections; two heads as in U-Net GAN's (Schönfeld et al. 2020), which
+    judges pixels and the whole.
+    """
+
+    smallest = 128
+
+    def __init__(self, *, channels: int = 48, minibatch_std: bool = True) -> None:
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"channels must be at least 1, not {channels}")
+        wide = 4 * channels
+        self.trunk = nn.Sequential(
+            nn.PixelUnshuffle(2),
+            *_layer(12, channels, 3, 1),
+            *_layer(channels, 2 * channels, 4, 2),
+            *_layer(2 * channels, wide, 4, 2),
+        )  # (B, 4C, H/8, W/8)
+        self.patches = nn.Sequential(*_layer(wide, wide, 3, 1), nn.Conv2d(wide, 1, 3, 1, 1))
+        self.whole = nn.Sequential(
+            *_layer(wide, wide, 4, 2),
+            *_layer(wide, wide, 4, 2),  # (B, 4C, H/32, W/32)
+            *([MinibatchStd()] if minibatch_std else []),
+            *_layer(wide + minibatch_std, wide, 3, 1),
+            nn.Conv2d(wide, wide, 4),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(wide, 1, 1),
+        )
+        initialise_he(self, slope=0.2)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        check_size(x, self.smallest)
+        features = self.trunk(x)
+        return [self.patches(features), self.whole(features)]
+
+
+def _layer(narrow: int, wide: int, kernel: int, stride: int) -> list[nn.Module]:
+    return [nn.Conv2d(narrow, wide, kernel, stride, 1), nn.LeakyReLU(0.2)]

@@ -1,0 +1,96 @@
+"""A dense residual generator with skip connections, without any norm: fast where matrix units do the arithmetic."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cyclegan_core.networks.layers import NormFreeResidualBlock, SubpixelConv, initialise_he
+
+CHANGE_STD = 0.002  # of the last layer where it paints a change: the network starts as the identity
+
+
+class UnetResnetGenerator(nn.Module):
+    """Residual blocks at three or more sizes, down and up again, with the encoder's features added on the way up.
+
+    Takes and returns float (B, 3, H, W) in [-1, 1]; H and W must be multiples of `multiple`. All convolutions are dense
+    and none works at full size, as depthwise layers, norms and full-size layers are bound by memory, dense ones by
+    arithmetic: in bfloat16 on a CPU with AMX this one trains several times faster than a network of separable layers
+    with as many multiply-adds.
+
+    channels: width at the second size; the first has half of it, each further one twice as much as the one before.
+    patch: side of the square of pixels that is folded into channels before the first layer and unfolded after the last
+        (pixel unshuffle and shuffle, Shi et al. 2016).
+    blocks: residual blocks at the smallest size.
+    encoder_blocks: residual blocks at each size on the way down, the largest first; each is followed by a convolution
+        of stride 2.
+    decoder_blocks: residual blocks at each size on the way up, the smallest first.
+    skips: at how many sizes on the way up the encoder's features are added, the smallest first. Without the largest, a
+        painter of another style is not tempted to keep the photo's outlines.
+    residual: predict the change and add it to the input; else the picture is painted whole, through tanh.
+
+    Sources: the skips are U-Net's (Ronneberger et al. 2015), added as in LinkNet (Chaurasia and Culurciello 2017); the
+    blocks are the norm-free pre-activation blocks of EDSR (Lim et al. 2017) and Fixup (Zhang et al. 2019), whose second
+    convolution starts small.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int = 64,
+        patch: int = 2,
+        blocks: int = 6,
+        encoder_blocks: Sequence[int] = (0, 1),
+        decoder_blocks: Sequence[int] = (2, 1),
+        skips: int = 2,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        depth = len(encoder_blocks)
+        if channels < 2 or patch < 1 or blocks < 0 or min(*encoder_blocks, *decoder_blocks, 0) < 0:
+            raise ValueError("channels must be at least 2, patch at least 1 and every number of blocks at least 0")
+        if len(decoder_blocks) != depth or not 0 <= skips <= depth:
+            raise ValueError(
+                f"decoder_blocks must have as many numbers as encoder_blocks, {depth}, and skips must be 0 to {depth}"
+            )
+        self.residual, self.skips = residual, skips
+        self.multiple = self.smallest = patch * 2**depth
+        widths = [channels // 2 * 2**i for i in range(depth + 1)]
+
+        self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(3 * patch**2, widths[0], 3, 1, 1))
+        self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
+        for (narrow, wide), count in zip(pairwise(widths), encoder_blocks, strict=True):
+            self.encoder.append(_blocks(narrow, count))
+            self.down.append(nn.Conv2d(narrow, wide, 4, 2, 1))
+        self.middle = _blocks(widths[-1], blocks)
+        self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
+        for (wide, narrow), count in zip(pairwise(reversed(widths)), decoder_blocks, strict=True):
+            self.up.append(SubpixelConv(wide, narrow, 1, 2, padding="zeros", bias=True))
+            self.decoder.append(_blocks(narrow, count))
+        self.painter = SubpixelConv(widths[0], 3, 3, patch, padding="zeros", bias=True)
+        initialise_he(self)
+        if residual and not self.painter.weight.is_meta:
+            with torch.no_grad():
+                self.painter.weight.normal_(0, CHANGE_STD)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x)  # (B, C/2, H/patch, W/patch)
+        skips = []
+        for blocks, down in zip(self.encoder, self.down, strict=True):
+            y = blocks(y)
+            skips.append(y)
+            y = down(F.relu(y))
+        y = self.middle(y)
+        for i, (up, blocks) in enumerate(zip(self.up, self.decoder, strict=True)):
+            y = up(F.relu(y))
+            if i < self.skips:
+                y = y + skips[-1 - i]
+            y = blocks(y)
+        y = self.painter(F.relu(y))  # (B, 3, H, W)
+        return torch.clamp(x + y, -1, 1) if self.residual else torch.tanh(y)
+
+
+def _blocks(channels: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(NormFreeResidualBlock(channels) for _ in range(count)))
