@@ -248,7 +248,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     celeba.add_argument("--against", help="what domain B has (what differs from A in the first attribute alone)")
     anime = sets.add_parser("selfie2anime", parents=[published], help="trainA, trainB, testA and testB of U-GAT-IT")
     anime.add_argument("--celeba", type=Path, metavar="CELEBA_DIR", help="adds its people: selfies show young women")
-    anime.add_argument("--attributes", nargs="+", default=[], help="which of them, such as Male -Male,-Young (all)")
+    anime.add_argument(
+        "--attributes", type=lambda text: text.split(";"), default=[], metavar="A;B", help="which of them, such as "
+        "'Male;-Male,-Young': men, and women who are not young (all)",
+    )  # fmt: skip
     folder = sets.add_parser("folder", parents=[common], help="two folders of anything, or one that holds both")
     folder.add_argument("folder", type=Path, metavar="DIR_A", help="domain A; or trainA and trainB, or A and B in it")
     folder.add_argument("folder_b", type=Path, metavar="DIR_B", nargs="?", help="domain B")
