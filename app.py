@@ -12,9 +12,9 @@ if not os.environ.get("GRADIO_SERVER_PORT", "7860").isdecimal():  # gradio reads
 
 from cyclegan_core.errors import CycleganError
 from demo.backstage import Backstage
-from demo.files import Files
 from demo.page import build_page
-from demo.server import serve
+from demo.server.files import Files
+from demo.server.serve import serve
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from cyclegan_core.errors import CycleganError, PictureError, TranslationError
 
 if TYPE_CHECKING:
-    from cyclegan_core.translation import Translation
-    from cyclegan_core.translator import FaceTranslator
+    from cyclegan_core.inference.translator import FaceTranslator
+    from cyclegan_core.translations.translation import Translation
 
 __all__ = ["CycleganError", "FaceTranslator", "PictureError", "Translation", "TranslationError"]
 __version__ = "0.1.0"
@@ -23,11 +23,11 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # On first use: training, and a command line that only prints its help, need neither OpenCV nor a detector.
     if name == "FaceTranslator":
-        from cyclegan_core.translator import FaceTranslator
+        from cyclegan_core.inference.translator import FaceTranslator
 
         return FaceTranslator
     if name == "Translation":
-        from cyclegan_core.translation import Translation
+        from cyclegan_core.translations.translation import Translation
 
         return Translation
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

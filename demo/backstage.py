@@ -3,13 +3,13 @@
 import threading
 from typing import TYPE_CHECKING, Any
 
-from cyclegan_core import catalog
 from cyclegan_core.errors import CycleganError
-from demo.files import Files
+from cyclegan_core.translations import catalog
+from demo.server.files import Files
 
 if TYPE_CHECKING:
-    from cyclegan_core.shelf import Shelf, Status
-    from cyclegan_core.studio import Studio
+    from cyclegan_core.inference.studio import Studio
+    from cyclegan_core.translations.registry import Shelf, Status
 
 WAIT_SECONDS = 120.0
 # Networks run for this many visitors at a time, whatever tab they are on; the others see their place in the queue.
@@ -31,7 +31,9 @@ class Backstage:
 
     def open(self) -> None:
         """Loads the translations, for seconds. Raises CycleganError where none can be offered."""
-        from cyclegan_core.shelf import Shelf  # here, as PyTorch takes seconds to import: the page is served first
+        from cyclegan_core.translations.registry import (
+            Shelf,  # here, as PyTorch takes seconds to import: the page is served first
+        )
 
         shelf = Shelf()
         shelf.load()

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import gradio as gr
 
-from demo.about import add_about
-from demo.api import add_api
+from demo.api.endpoints import add_api
 from demo.backstage import Backstage
-from demo.files import KEPT_SECONDS
-from demo.gallery import add_gallery
-from demo.guard import GuardedBlocks
-from demo.upload import add_upload
-from demo.video import add_video
-from demo.webcam import add_webcam
+from demo.server.files import KEPT_SECONDS
+from demo.server.guard import GuardedBlocks
+from demo.tabs.about import add_about
+from demo.tabs.gallery.tab import add_gallery
+from demo.tabs.photo.tab import add_upload
+from demo.tabs.video.tab import add_video
+from demo.tabs.webcam.tab import add_webcam
 
 TITLE = "Face translation"
 PURPOSE = (

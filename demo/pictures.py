@@ -19,9 +19,9 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 
 if TYPE_CHECKING:  # brings PyTorch, which the page does not wait for
-    from cyclegan_core.composition import GeneratedFace
     from cyclegan_core.faces.face import Face
-    from cyclegan_core.studio import Chain, Studio
+    from cyclegan_core.inference.composition import GeneratedFace
+    from cyclegan_core.inference.studio import Chain, Studio
 
 # Larger ones are made smaller for a translation of whole pictures, and what it makes is enlarged again: with the
 # network of the CycleGAN paper, 4 megapixels keep a small server busy for a minute, in which others wait.

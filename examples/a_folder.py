@@ -9,12 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from cyclegan_core import CycleganError, FaceTranslator, images
 from cyclegan_core.faces.detection import find_detector
-from cyclegan_core.studio import Studio
-from cyclegan_core.translation import embedded_names
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.translations.translation import embedded_names
 
 
 def main() -> None:

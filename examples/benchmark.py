@@ -5,12 +5,9 @@
 Prints milliseconds, the best of several runs, and their ratios: only the ratios mean anything on another machine.
 """
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 import torch

@@ -13,16 +13,14 @@ from itertools import count
 from pathlib import Path
 from statistics import mean, median, quantiles
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import CycleganError, FaceTranslator, images
-from cyclegan_core.catalog import CATALOG, source_of
-from cyclegan_core.stream import FaceStream
-from cyclegan_core.studio import Studio
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.translations.catalog import CATALOG, source_of
+from cyclegan_core.video.stream import FaceStream
 
 PHOTO = Path(__file__).parent / "astronaut.jpg"
 WIDTH, HEIGHT, FPS = 640, 480, 20

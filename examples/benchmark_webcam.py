@@ -12,13 +12,10 @@ import os
 import shutil
 import socket
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import cv2
 import gradio as gr
@@ -27,9 +24,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from cyclegan_core import images
 from demo.backstage import Backstage
-from demo.files import Files
-from demo.server import serve
-from demo.webcam import Answer, Webcam, live_view
+from demo.server.files import Files
+from demo.server.serve import serve
+from demo.tabs.webcam.tab import Answer, Webcam, live_view
 
 PHOTO = Path(__file__).parent / "astronaut.jpg"
 SECONDS_OF_WARMING, SECONDS = 5.0, 15.0

@@ -98,7 +98,7 @@ whole() {
 # install LIST WHAT HOW_LONG: brings .venv to LIST, unless its stamp, written last, says that it is there already.
 install() {
     local list=$1 stamp=.venv/$1.stamp wanted headless
-    wanted=$("$venv_python" --version && whole "$list")
+    wanted=$("$venv_python" --version && whole "$list" && cat pyproject.toml)
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     say "Installing $2 into .venv ($3) ..."
     touch .venv/unfinished
@@ -114,6 +114,9 @@ install() {
         fail "The headless OpenCV could not be installed: the lines above say why. Mend that and run this again."
     quietly "$venv_python" -c 'import cv2' ||
         fail "OpenCV is installed but cannot be loaded: the lines above say why."
+    # Editable: commands in train/ and examples/, and the tests, import this folder from wherever they are run.
+    quietly "$venv_python" -m pip install --progress-bar off --no-deps -e . ||
+        fail "This folder could not be installed into .venv: the lines above say why. Mend that and run this again."
     say "$wanted" >"$stamp"
     rm .venv/unfinished
 }

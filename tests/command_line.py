@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cyclegan_core import images
-from cyclegan_core.cli import main
+from cyclegan_core.cli.main import main
 
 Run = Callable[..., tuple[int, str, str]]
 

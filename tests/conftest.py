@@ -10,8 +10,8 @@ import torch
 
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.translation import Translation, build_generator
-from cyclegan_core.translation_config import Crop, Direction, TranslationConfig
+from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
+from cyclegan_core.translations.translation import Translation, build_generator
 from tests.browser import address, browser, playwright, visit
 from tests.command_line import run, two_faces, wall
 

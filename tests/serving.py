@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
 
 ROOT = Path(__file__).parents[1]
 SECRET = "hf_secretsecret"  # the owner's token, which nobody else may see

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cyclegan_core import images
-from demo import contact_sheet
+from demo.tabs.gallery import contact_sheet
 from tests.serving import SECRET, ServedPage, page
 
 __all__ = ["page"]

@@ -16,15 +16,15 @@ from gradio.data_classes import ImageData
 
 import app
 from cyclegan_core import images
-from cyclegan_core.catalog import CATALOG
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.shelf import Shelf
-from demo.about import OWNER_KEY, about, plain
+from cyclegan_core.translations.catalog import CATALOG
+from cyclegan_core.translations.registry import Shelf
 from demo.backstage import Backstage
-from demo.files import Files
 from demo.page import build_page
 from demo.pictures import PhotoInput, told
-from demo.server import serve
+from demo.server.files import Files
+from demo.server.serve import serve
+from demo.tabs.about import OWNER_KEY, about, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -147,5 +147,5 @@ class TestStart:
 
 
 def test_page_is_served_before_pytorch_is_loaded() -> None:
-    check = "import sys, demo.page, demo.server; sys.exit('torch' in sys.modules)"
+    check = "import sys, demo.page, demo.server.serve; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=Path(app.__file__).parent, check=False).returncode == 0

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from cyclegan_core.diff_augment import OPERATIONS, diff_augment
 from cyclegan_core.errors import CycleganError
-from train.augment import augment
-from train.config import TrainConfig
-from train.diff_augment import OPERATIONS, diff_augment
+from train.config.train_config import TrainConfig
+from train.data.augment import augment
 
 MOVING = TrainConfig(translation="tiny", directions=("there", "back"), turn=20.0, zoom=0.2, shift=0.2)
 ALL = "color,translation,cutout"

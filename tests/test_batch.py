@@ -16,12 +16,12 @@ from cyclegan_core import images
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
-from cyclegan_core.studio import Studio
-from cyclegan_core.translation import Translation
-from cyclegan_core.translator import FaceTranslator
-from demo import batch as batch_module
-from demo.batch import MOST_PHOTOS, NO_FACE, TABLE_NAME, Asked, Batch, Result, table, view_of
-from demo.files import Files
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.inference.translator import FaceTranslator
+from cyclegan_core.translations.translation import Translation
+from demo.server.files import Files
+from demo.tabs.gallery import batch as batch_module
+from demo.tabs.gallery.batch import MOST_PHOTOS, NO_FACE, TABLE_NAME, Asked, Batch, Result, table, view_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FEMALE, MALE = Asked("To female", "tiny:to_female"), Asked("To male", "tiny:to_male")

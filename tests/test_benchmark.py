@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from train import benchmark
-from train.building import build_networks
-from train.config import TrainConfig
-from train.distributed import Team
+from train.config.train_config import TrainConfig
+from train.training.distributed import Team
+from train.training.networks import build_networks
 
 TINY = TrainConfig(
     translation="tiny",

@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from cyclegan_core import images
-from demo.sessions import MOST_STREAMS
+from demo.server.sessions import MOST_STREAMS
 from examples.benchmark_webcam import film
 from tests.browser import DESKTOP, PATIENCE, PHONE, Visit, address, launch, playwright
 

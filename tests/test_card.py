@@ -10,11 +10,12 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
-from demo.model_cards import numbers_of, text_of
-from train import card, plot
-from train.presets import preset
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
+from demo.tabs.gallery.model_cards import numbers_of, text_of
+from train import plot
+from train.config.presets import preset
+from train.publishing import card
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_core import catalog
 from cyclegan_core.errors import TranslationError
+from cyclegan_core.translations import catalog
 
 
 @pytest.fixture(autouse=True)

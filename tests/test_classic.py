@@ -18,7 +18,9 @@ from PIL import Image
 
 from cyclegan_core import images
 from tests.picture_server import Manners, serving
-from train import classic, prepare, remote
+from train import prepare
+from train.data import remote
+from train.preparation import classic_sets as classic
 
 ROOT = Path(__file__).parents[1]
 

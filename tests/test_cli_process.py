@@ -25,7 +25,7 @@ def start(*arguments: object, **options: Any) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize(("arguments", "expected"), [(["--help"], 0), (["translate", "--help"], 0), ([], 2)])
 def test_help_needs_no_torch(arguments: list[str], expected: int) -> None:
     code = (
-        "import sys; from cyclegan_core.cli import main\n"
+        "import sys; from cyclegan_core.cli.main import main\n"
         "try: code = main(sys.argv[1:])\n"
         "except SystemExit as stopped: code = stopped.code\n"
         "heavy = {'torch', 'cv2', 'numpy', 'PIL'} & set(sys.modules)\n"

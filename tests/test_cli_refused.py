@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cyclegan_core import images
-from cyclegan_core.cli import main
+from cyclegan_core.cli.main import main
 from cyclegan_core.errors import PictureError
 from tests.command_line import Run, contents, put, tree
 

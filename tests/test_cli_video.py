@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import pytest
 
-from cyclegan_core.cli import main
+from cyclegan_core.cli.main import main
 from tests.test_cli_process import start
 from tests.test_tracking import ROOT
 from tests.test_video import make_video, pictures, times, tone
@@ -36,7 +36,7 @@ def run(tiny_translation: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 @pytest.mark.parametrize("command", ["video", "webcam"])
 def test_help_needs_nothing_heavy(command: str) -> None:
     code = (
-        "import sys; from cyclegan_core.cli import main\n"
+        "import sys; from cyclegan_core.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "except SystemExit: pass\n"
         "sys.exit(str({'torch', 'cv2', 'numpy', 'av'} & set(sys.modules) or ''))"

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core.networks import UnetGenerator
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
 from tests.reference_networks import ReferenceResnet, ReferenceUnet, stirred
 from train.convert import main
 

@@ -16,8 +16,10 @@ import torch
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from train import cache, data
-from train.data import (
+from train.data import cache
+from train.data import folders as data
+from train.data.domain import Domain
+from train.data.folders import (
     Shuffled,
     count_pictures,
     load_pictures,
@@ -28,7 +30,6 @@ from train.data import (
     stored_size,
     validation_pictures,
 )
-from train.domain import Domain
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]

@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from cyclegan_core import images
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
 from tests.conftest import PHOTOS
-from train import card, evaluate, features, judges
-from train.classifier import DomainClassifier
-from train.people import Person, groups, person
+from train import evaluate
+from train.evaluation import features, judges
+from train.evaluation.classifier import DomainClassifier
+from train.preparation.labels import Person, groups, person
+from train.publishing import card
 
 CPU = torch.device("cpu")
 

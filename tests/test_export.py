@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from cyclegan_core.networks.layers import SelfAttention
-from cyclegan_core.translation import Translation, build_generators
-from cyclegan_core.translation_config import Direction, TranslationConfig
+from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.translations.translation import Translation, build_generators
 from train import export
 from train.export import main
 

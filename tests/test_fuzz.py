@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from demo.guard import BODY_BYTES, UPLOAD_BYTES
+from demo.server.guard import BODY_BYTES, UPLOAD_BYTES
 from tests.hostile import BODIES, SEED, VALUES, addresses, damaged, encoded_pictures, foreign_files
 from tests.serving import PATIENCE, ROOT, SECRET, ServedPage, page
 

@@ -14,16 +14,16 @@ import pytest
 from gradio.data_classes import FileData, ListFiles
 
 from cyclegan_core import images
-from cyclegan_core.catalog import CATALOG, Entry
-from cyclegan_core.shelf import Shelf, Status
-from demo import history, model_cards
+from cyclegan_core.translations.catalog import CATALOG, Entry
+from cyclegan_core.translations.registry import Shelf, Status
 from demo.backstage import Backstage
-from demo.batch import Asked
 from demo.file_input import MOST_FILES, FileInput
-from demo.files import Files
-from demo.gallery import BUSY, EMPTY, FIRST, WHICH, GalleryActions, Outcome, add_gallery, asked
-from demo.history import GONE, NOTHING, Made, added, card, delete, kept, show
-from demo.long_work import LongWork, time_left
+from demo.server.files import Files
+from demo.server.long_work import LongWork, time_left
+from demo.tabs.gallery import history, model_cards
+from demo.tabs.gallery.batch import Asked
+from demo.tabs.gallery.history import GONE, NOTHING, Made, added, card, delete, kept, show
+from demo.tabs.gallery.tab import BUSY, EMPTY, FIRST, WHICH, GalleryActions, Outcome, add_gallery, asked
 from tests.test_batch import FaceInBright
 
 FEMALE, MALE = "gender:to_female", "gender:to_male"
@@ -123,7 +123,7 @@ def test_what_goes_wrong_is_said_beside_what_is_made(
     def fail(self: Any) -> None:
         raise OSError(28, "No space left on device", "/secret/place")
 
-    monkeypatch.setattr("demo.batch.Batch.finish", fail)
+    monkeypatch.setattr("demo.tabs.gallery.batch.Batch.finish", fail)
     *_, (said, grid, *_rest) = actions.translate(photos, [FEMALE], "", 1.0, LongWork())
     assert "Something went wrong on this server" in said
     assert "secret" not in said

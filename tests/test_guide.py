@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from train import kept
-from train.config import TrainConfig
-from train.guide import load_or_train_guide
+from train.config.train_config import TrainConfig
+from train.evaluation import kept
+from train.training.guide import load_or_train_guide
 
 CONFIG = TrainConfig("tiny", ("there", "back"), size=16, guide_size=16, guide_pictures=32, validation=0.0)
 CPU = torch.device("cpu")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_core import catalog, engines, translation
-from cyclegan_core.cli import main
+from cyclegan_core.cli.main import main
 from cyclegan_core.faces import detector_weights
+from cyclegan_core.inference import engines
+from cyclegan_core.translations import catalog, translation
 
 Run = Callable[..., tuple[int, str, str]]
 

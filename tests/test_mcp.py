@@ -18,7 +18,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent, Tool
 from PIL import Image
 
 from cyclegan_core import images
-from demo.guard import MCP_CALLS
+from demo.server.guard import MCP_CALLS
 from tests.serving import SECRET, ServedPage, page
 
 __all__ = ["page"]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from train import metrics
-from train.features import FEATURES, Encoder, PictureFeatures, encode
+from train.evaluation import metrics
+from train.evaluation.features import FEATURES, Encoder, PictureFeatures, encode
 
 
 class Colours(nn.Module):

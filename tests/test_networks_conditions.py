@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.networks import Conditioned, MobileResnetGenerator, ResnetGenerator, UnetGenerator
 from cyclegan_core.networks.layers import Modulation
-from cyclegan_core.translation import Translation, build_generators, distinct_networks
-from cyclegan_core.translation_config import Direction, TranslationConfig
+from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.translations.translation import Translation, build_generators, distinct_networks
 
 CONFIG = TranslationConfig(
     name="both",

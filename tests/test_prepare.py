@@ -12,7 +12,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from train import prepare
-from train.sources import celeba_by_attribute, in_test_split, splits, utkface_by_age, utkface_by_sex
+from train.preparation.sources import celeba_by_attribute, in_test_split, splits, utkface_by_age, utkface_by_sex
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -15,8 +15,8 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from train import prepare
-from train.report import COLUMNS, SIDE, TITLE
-from train.sources import celeba_by_attribute, folders, in_test_split, utkface_by_age
+from train.preparation.report import COLUMNS, SIDE, TITLE
+from train.preparation.sources import celeba_by_attribute, folders, in_test_split, utkface_by_age
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("trainA", "trainB", "testA", "testB")

@@ -15,9 +15,9 @@ import pytest
 
 from cyclegan_core import FaceTranslator, images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation, build_generator
+from cyclegan_core.translations.translation import Translation, build_generator
 from tests.push_hub import Fault, PushHub, give_token, serving_pushes
-from train import hub_calls, push
+from train.publishing import hub_calls, push
 
 ROOT = Path(__file__).parents[1]
 FILES = {"config.json", "model.safetensors", "README.md", "sheet.jpg", "samples/1.jpg", "samples/2.jpg"}
@@ -263,7 +263,7 @@ def test_a_server_that_falls_silent_is_given_up(hub: PushHub, run: Path, monkeyp
 def test_a_push_that_is_killed_half_way_is_finished_by_the_next(hub: PushHub, run: Path) -> None:
     _enlarge(run, 400_000)
     hub.faults = [Fault("PUT", pause=0.2)]
-    code = "import sys; from pathlib import Path; from train.push import push; run = Path(sys.argv[1])\n"
+    code = "import sys; from pathlib import Path; from train.publishing.push import push; run = Path(sys.argv[1])\n"
     code += "push(run / 'translation', 'alice/mine', run=run)"
     environment = {**os.environ, "HF_ENDPOINT": hub.address, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(run / "home")}
     environment["OMP_NUM_THREADS"] = "1"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import SpaceCard
 
-from cyclegan_core.catalog import CATALOG
+from cyclegan_core.translations.catalog import CATALOG
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

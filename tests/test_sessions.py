@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from demo.sessions import (
+from demo.server.sessions import (
     AWAY_SECONDS,
     BURST,
     FRAMES_PER_SECOND,

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_core import translation
-from cyclegan_core.catalog import CATALOG, Entry
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
-from cyclegan_core.shelf import Shelf, Status
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations import translation
+from cyclegan_core.translations.catalog import CATALOG, Entry
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.registry import Shelf, Status
+from cyclegan_core.translations.translation import Translation
 from tests.hub_server import COMMIT, NEXT_COMMIT, Hub, point_client, serving
 
 SHARED_WEIGHTS = Path(__file__).parents[2] / "shared" / "weights" / detector_weights.FILE

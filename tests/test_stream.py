@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from cyclegan_core import CycleganError, FaceTranslator, Translation, TranslationError
-from cyclegan_core.composition import GeneratedFace
-from cyclegan_core.stream import FaceStream
-from cyclegan_core.studio import Studio
+from cyclegan_core.inference.composition import GeneratedFace
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.video.stream import FaceStream
 from tests.test_tracking import FPS, Told, moved, other_scene, two_people
 
 

@@ -21,10 +21,10 @@ from PIL import Image
 
 from cyclegan_core.errors import CycleganError
 from tests.picture_server import serving
-from train import remote, shards, streams
-from train.data import open_domain, source, validation_pictures
-from train.domain import Domain
-from train.shards import expand, members
+from train.data import remote, shards, streams
+from train.data.domain import Domain
+from train.data.folders import open_domain, source, validation_pictures
+from train.data.shards import expand, members
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -291,8 +291,9 @@ READS_FROM_THE_HUB = """
 import sys, torch
 from pathlib import Path
 from cyclegan_core.errors import CycleganError
-from train import remote, streams
-from train.data import open_domain
+from train.data import remote
+from train.data import streams
+from train.data.folders import open_domain
 remote.PAUSE, streams.BLOCK_PICTURES = 0.001, 16
 domain = open_domain(Path(sys.argv[1]), "trainA", 16, seed=0, device=torch.device("cpu"))
 try:

@@ -11,10 +11,10 @@ from cyclegan_core import images
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from cyclegan_core.faces.face import Face
-from cyclegan_core.studio import LONGEST_CHAIN, Step, Studio
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Crop, Direction
-from cyclegan_core.translator import FaceTranslator
+from cyclegan_core.inference.studio import LONGEST_CHAIN, Step, Studio
+from cyclegan_core.inference.translator import FaceTranslator
+from cyclegan_core.translations.config import Crop, Direction
+from cyclegan_core.translations.translation import Translation
 
 # Where the five points of two made-up faces lie, 100 pixels wide, one 200 pixels right of the other.
 POINTS = np.array([(30, 30), (70, 30), (50, 52), (33, 68), (67, 68)], np.float32)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from cyclegan_core import tiling
-from cyclegan_core.engines import WholeEngine
+from cyclegan_core.inference import tiling
+from cyclegan_core.inference.engines import WholeEngine
+from cyclegan_core.inference.whole_layers import Piecewise, reach
 from cyclegan_core.networks import MobileResnetGenerator, ResnetGenerator, UnetGenerator
 from cyclegan_core.networks.layers import SelfAttention
-from cyclegan_core.whole_layers import Piecewise, reach
 
 TILE = 128
 
@@ -92,7 +92,7 @@ def visible(made: np.ndarray, seamless: np.ndarray) -> float:
 @pytest.fixture(autouse=True)
 def torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO would compile each network for seconds; see `test_whole` for it."""
-    monkeypatch.setattr("cyclegan_core.engines.find_spec", lambda name: None)
+    monkeypatch.setattr("cyclegan_core.inference.engines.find_spec", lambda name: None)
 
 
 @pytest.mark.parametrize("name", GENERATORS)

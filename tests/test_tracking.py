@@ -12,9 +12,9 @@ from cyclegan_core import images
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
-from cyclegan_core.one_euro import OneEuroFilter
-from cyclegan_core.optical_flow import face_size
-from cyclegan_core.tracking import FaceTracker, Track
+from cyclegan_core.video.one_euro import OneEuroFilter
+from cyclegan_core.video.optical_flow import face_size
+from cyclegan_core.video.tracking import FaceTracker, Track
 
 ROOT = Path(__file__).parents[1]
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"

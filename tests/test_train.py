@@ -14,16 +14,16 @@ import torch
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Crop, Direction
-from train.augment import augment
-from train.classifier import mislead, share_of_b, train_classifier
-from train.config import TrainConfig
-from train.data import Shuffled, load_pictures
-from train.distributed import Team
-from train.loop import train
-from train.schedule import Budget
-from train.start import Start
+from cyclegan_core.translations.config import Crop, Direction
+from cyclegan_core.translations.translation import Translation
+from train.config.schedule import Budget
+from train.config.train_config import TrainConfig
+from train.data.augment import augment
+from train.data.folders import Shuffled, load_pictures
+from train.evaluation.classifier import mislead, share_of_b, train_classifier
+from train.training.distributed import Team
+from train.training.initialisation import Start
+from train.training.loop import train
 
 ROOT = Path(__file__).parents[1]
 TINY = TrainConfig(
@@ -275,7 +275,7 @@ def test_the_classifier_learns_and_its_misleading_moves_stay_within_the_radius(c
 def test_training_needs_neither_gradio_nor_facexlib() -> None:
     code = "import sys\nfor name in ('gradio', 'facexlib', 'torchvision', 'openvino'): sys.modules[name] = None\n"
     run = subprocess.run(
-        [sys.executable, "-c", code + "import train.run, train.evaluate, train.card"],
+        [sys.executable, "-c", code + "import train.run, train.evaluate, train.publishing.card"],
         cwd=ROOT,
         capture_output=True,
         text=True,

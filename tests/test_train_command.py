@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from cyclegan_core import FaceTranslator
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
 from tests.push_hub import Fault, PushHub, give_token, serving_pushes
-from train import features, hub_calls, recipe, run
-from train.checkpoint import alone_in
-from train.start import read_start
+from train import run
+from train.config import recipe
+from train.evaluation import features
+from train.publishing import hub_calls
+from train.training.checkpoint import alone_in
+from train.training.initialisation import read_start
 
 SMALL = [
     "--preset", "cyclegan", "--size", "16", "--batch", "2", "--threads", "1", "--device", "cpu",
@@ -245,7 +248,7 @@ def test_an_output_that_is_a_file_is_a_sentence(
 def test_a_log_that_cannot_be_written_costs_a_note(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("train.loop.REPORT_SECONDS", 0)
+    monkeypatch.setattr("train.training.loop.REPORT_SECONDS", 0)
     (tmp_path / "run" / "log.jsonl").mkdir(parents=True)
     assert go(crops, tmp_path / "run", "--pictures", "4") == 0
     assert capsys.readouterr().out.count("log.jsonl cannot be written") == 1
@@ -253,7 +256,7 @@ def test_a_log_that_cannot_be_written_costs_a_note(
 
 
 def test_log_and_board_of_a_run(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("train.loop.REPORT_SECONDS", 0)
+    monkeypatch.setattr("train.training.loop.REPORT_SECONDS", 0)
     assert go(crops, tmp_path / "run", "--pictures", "6") == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["pictures"] for line in lines] == [2, 4, 6]

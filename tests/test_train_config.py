@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from cyclegan_core.errors import CycleganError
-from train.building import build_networks
-from train.config import Stage, TrainConfig
-from train.presets import PRESETS, preset
-from train.schedule import Budget, rate_factor, stage_at, weight_at
+from train.config.presets import PRESETS, preset
+from train.config.schedule import Budget, rate_factor, stage_at, weight_at
+from train.config.train_config import Stage, TrainConfig
+from train.training.networks import build_networks
 
 PLAIN = TrainConfig("plain", ("there", "back"))
 

@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation, build_generators
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation, build_generators
 from tests.test_train import TINY, go, weights
-from train import loop
-from train.building import build_networks, describe
-from train.config import TrainConfig
-from train.distributed import Team
-from train.schedule import Budget
-from train.start import Start, begin_from
+from train.config.schedule import Budget
+from train.config.train_config import TrainConfig
+from train.training import loop
+from train.training.distributed import Team
+from train.training.initialisation import Start, begin_from
+from train.training.networks import build_networks, describe
 
 GENERATOR = {"channels": 4, "blocks": 1, "norm": "channel", "residual": True}
 JUDGE = {"channels": 4, "layers": 1}

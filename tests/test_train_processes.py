@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
 from tests.test_train import wait_for
 
 ROOT = Path(__file__).parents[1]

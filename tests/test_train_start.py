@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation, build_generators
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation, build_generators
 from tests.test_train import TINY, go
-from train import recipe, run
-from train.building import build_networks, describe
-from train.config import TrainConfig
-from train.start import Start, begin_from, grown, judges_go_on, read_start
+from train import run
+from train.config import recipe
+from train.config.train_config import TrainConfig
+from train.training.initialisation import Start, begin_from, grown, judges_go_on, read_start
+from train.training.networks import build_networks, describe
 
 CPU = torch.device("cpu")
 COARSE = replace(

@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.translation import Translation, embedded_names
-from cyclegan_core.translation_config import Direction
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation, embedded_names
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cyclegan_core import hub as hub_module
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.translation import Translation
+from cyclegan_core.translations import hub as hub_module
+from cyclegan_core.translations.translation import Translation
 from tests.hub_server import COMMIT, NEXT_COMMIT, Hub, point_client, serving
 
 

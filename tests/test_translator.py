@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from cyclegan_core import FaceTranslator, images
-from cyclegan_core.engines import engine_name, make_engine
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.translation import Translation, build_generator
-from cyclegan_core.translation_config import Direction
-from cyclegan_core.translator import TranslatedPicture
+from cyclegan_core.inference.engines import engine_name, make_engine
+from cyclegan_core.inference.translator import TranslatedPicture
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation, build_generator
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

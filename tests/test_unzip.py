@@ -11,8 +11,8 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from demo import unzip
-from demo.unzip import Archive, plain_name
+from demo.tabs.gallery import unzip
+from demo.tabs.gallery.unzip import Archive, plain_name
 from tests.test_batch import photo, picture_bytes, zipped
 
 

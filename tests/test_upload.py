@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cyclegan_core import images
-from cyclegan_core.catalog import CATALOG, Entry
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
-from cyclegan_core.shelf import Shelf
-from cyclegan_core.translation import Translation
+from cyclegan_core.translations.catalog import CATALOG, Entry
+from cyclegan_core.translations.registry import Shelf
+from cyclegan_core.translations.translation import Translation
 from demo.backstage import Backstage
-from demo.face_strip import AS_ABOVE, LEAVE
-from demo.files import Files
 from demo.pictures import SHOWN_SIDE, Photo
-from demo.upload_actions import FIRST, GONE, JPEG, PNG, WHOLE, UploadActions
+from demo.server.files import Files
+from demo.tabs.photo.actions import FIRST, GONE, JPEG, PNG, WHOLE, UploadActions
+from demo.tabs.photo.face_strip import AS_ABOVE, LEAVE
 
 LEFT, RIGHT = (20.0, 30.0, 120.0, 130.0), (220.0, 30.0, 340.0, 150.0)
 FEMALE, MALE, STRIPES = "gender:to_female", "gender:to_male", "stripes:to_stripes"
@@ -337,7 +337,7 @@ def test_another_photo_is_looked_at_anew(actions: UploadActions, photo: Photo, t
 
 
 def test_tab_offers_no_endpoint_and_all_work_takes_turns(backstage: Backstage) -> None:
-    from demo.upload import add_upload
+    from demo.tabs.photo.tab import add_upload
 
     with gr.Blocks() as page:
         made = add_upload(backstage)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core import images
-from train import features, validation
-from train.config import TrainConfig
-from train.samples import MARGIN, save_sheet, save_snapshot_sheet
-from train.validation import Validator
+from train.config.train_config import TrainConfig
+from train.evaluation import features, validation
+from train.evaluation.samples import MARGIN, save_sheet, save_snapshot_sheet
+from train.evaluation.validation import Validator
 
 CONFIG = TrainConfig("colours", ("a_to_b", "b_to_a"), size=16, validation=0.25)
 CPU = torch.device("cpu")
@@ -142,7 +142,7 @@ def test_a_sheet_shows_every_picture_that_it_is_given(tmp_path: Path) -> None:
 
 
 def test_a_change_is_faded_out_on_faces_and_goes_to_the_edge_on_whole_pictures() -> None:
-    from train.samples import show_translated
+    from train.evaluation.samples import show_translated
 
     pictures = torch.full((1, 3, 32, 32), 100, dtype=torch.uint8)
 

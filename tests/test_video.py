@@ -13,11 +13,11 @@ import pytest
 from av.video.frame import VideoFrame
 
 from cyclegan_core import CycleganError, FaceTranslator, TranslationError
-from cyclegan_core.composition import GeneratedFace
 from cyclegan_core.errors import VideoCancelledError, VideoError
 from cyclegan_core.faces.face import Face
-from cyclegan_core.studio import Studio
-from cyclegan_core.video import VideoReport, translate_video
+from cyclegan_core.inference.composition import GeneratedFace
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.video.translate import VideoReport, translate_video
 from tests.test_tracking import Told, moved
 
 MILLISECOND = Fraction(1, 1000)
@@ -288,7 +288,7 @@ def test_a_disk_that_fills_up(translate: Translate, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_named_as_one() -> None:
-    from cyclegan_core.video_writer import _reason
+    from cyclegan_core.video.writer import _reason
 
     assert _reason(OSError(errno.ENOSPC, "x")) == "the disk is full, free some space or choose another folder"
 

@@ -13,8 +13,8 @@ import pytest
 
 from cyclegan_core import FaceTranslator
 from cyclegan_core.errors import VideoError
-from cyclegan_core.studio import Studio
-from cyclegan_core.video import VideoReport, translate_video
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.video.translate import VideoReport, translate_video
 from tests.test_video import Still, Translate, make_video, pictures, times
 
 

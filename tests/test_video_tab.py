@@ -10,15 +10,15 @@ import av
 import gradio as gr
 import pytest
 
-from cyclegan_core.catalog import CATALOG
 from cyclegan_core.errors import VideoError
-from cyclegan_core.shelf import Shelf
-from cyclegan_core.video import VideoReport
-from demo import video as tab
+from cyclegan_core.translations.catalog import CATALOG
+from cyclegan_core.translations.registry import Shelf
+from cyclegan_core.video.translate import VideoReport
 from demo.backstage import Backstage
-from demo.files import Files
-from demo.long_work import LongWork
-from demo.video import BUSY, FIRST, VideoActions, add_video, check, sentences
+from demo.server.files import Files
+from demo.server.long_work import LongWork
+from demo.tabs.video import tab
+from demo.tabs.video.tab import BUSY, FIRST, VideoActions, add_video, check, sentences
 from tests.test_video import Still, make_video
 
 FEMALE, MALE = "gender:to_female", "gender:to_male"
@@ -153,7 +153,7 @@ def test_error_of_the_translation_is_told_without_a_place(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("/secret/place")
 
-    monkeypatch.setattr("cyclegan_core.video.translate_video", fail)
+    monkeypatch.setattr("cyclegan_core.video.translate.translate_video", fail)
     *_, (said, _) = run(actions, clip)
     assert "Something went wrong on this server" in said
     assert "secret" not in said

@@ -2,7 +2,7 @@
 
 import torch
 
-from train.watch import Watch, broken
+from train.training.diagnostics import Watch, broken
 
 
 def pictures(seed: int = 0) -> torch.Tensor:

@@ -20,15 +20,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from cyclegan_core import catalog
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
-from cyclegan_core.shelf import Shelf
-from demo import frames
+from cyclegan_core.translations import catalog
+from cyclegan_core.translations.registry import Shelf
 from demo.backstage import Backstage
-from demo.files import Files
-from demo.server import serve
-from demo.webcam import SOMETHING, Answer, Webcam, add_webcam
+from demo.server.files import Files
+from demo.server.serve import serve
+from demo.tabs.webcam import frames
+from demo.tabs.webcam.tab import SOMETHING, Answer, Webcam, add_webcam
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 

@@ -12,26 +12,26 @@ import torch
 from torch import nn
 
 from cyclegan_core import FaceTranslator, images
-from cyclegan_core.catalog import Entry
-from cyclegan_core.cli import main
-from cyclegan_core.engines import WholeEngine, _torch_pieces
+from cyclegan_core.cli.main import main
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.engines import WholeEngine, _torch_pieces
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.inference.whole_layers import Piecewise
 from cyclegan_core.networks.layers import SelfAttention
-from cyclegan_core.shelf import Shelf
-from cyclegan_core.stream import FaceStream
-from cyclegan_core.studio import Studio
-from cyclegan_core.translation import Translation, build_generator
-from cyclegan_core.translation_config import Direction, TranslationConfig
-from cyclegan_core.video import VideoReport
-from cyclegan_core.whole_layers import Piecewise
+from cyclegan_core.translations.catalog import Entry
+from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.translations.registry import Shelf
+from cyclegan_core.translations.translation import Translation, build_generator
+from cyclegan_core.video.stream import FaceStream
+from cyclegan_core.video.translate import VideoReport
 from demo import pictures
 from demo.backstage import Backstage
-from demo.batch import Asked, Batch
-from demo.files import Files
 from demo.pictures import Photo
-from demo.upload_actions import JPEG, WHOLE, UploadActions
-from demo.video import sentences
+from demo.server.files import Files
+from demo.tabs.gallery.batch import Asked, Batch
+from demo.tabs.photo.actions import JPEG, WHOLE, UploadActions
+from demo.tabs.video.tab import sentences
 from tests.test_tiling import GENERATORS, landscape, lively
 
 CONFIG = TranslationConfig(
@@ -90,7 +90,7 @@ def test_tiles_reach_the_result_in_both_outputs(tmp_path: Path, output: Any, mon
     translator, picture = FaceTranslator.from_pretrained(str(folder)), landscape(241, 317)
     at_once = np.asarray(translator(picture, "to_winter"))
     assert bluer(at_once, picture).mean() > 40
-    monkeypatch.setattr("cyclegan_core.tiling.AT_ONCE", 1)
+    monkeypatch.setattr("cyclegan_core.inference.tiling.AT_ONCE", 1)
     (item,) = translator.generate(picture, "to_winter")
     assert item.generated.dtype == np.float16  # it was made in tiles
     tiled = np.asarray(translator.blend(picture, [item]))

@@ -4,7 +4,7 @@ python train/benchmark.py --preset cyclegan --size 128
 
 Both train the same networks at the same resolution, on pictures that are in memory already. The plain loop trains as
 pytorch-CycleGAN-and-pix2pix does: in float32, one picture of each domain at a time, every network called for each
-batch by itself, Adam over lists of tensors. Ours does what `train.loop` does, augmentation and averaging included.
+batch by itself, Adam over lists of tensors. Ours does what the loop does, augmentation and averaging included.
 They take turns, so that whatever else the machine does meets both. Which share of the device's peak arithmetic is used
 is what the networks multiply and add, as `torch.utils.flop_counter` counts it, against a large matrix product in the
 same precision, measured on the spot.
@@ -23,8 +23,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -33,13 +31,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from cyclegan_core import losses
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.image_pool import ImagePool
-from train.augment import augment
-from train.building import average, build_networks
-from train.config import TrainConfig
-from train.distributed import Team
-from train.presets import PRESETS, preset
-from train.state import TrainingState
-from train.step import discriminator_step, generator_step
+from train.config.presets import PRESETS, preset
+from train.config.train_config import TrainConfig
+from train.data.augment import augment
+from train.training.distributed import Team
+from train.training.networks import average, build_networks
+from train.training.state import TrainingState
+from train.training.step import discriminator_step, generator_step
 
 PICTURES = 32  # of each domain, in memory
 ROUNDS = 3  # turns that each loop has
@@ -212,7 +210,7 @@ def plain_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
 
 
 def our_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
-    """A step as `train.loop` takes it."""
+    """A step as `train.training.loop` takes it."""
     nets = build_networks(config, team.device)
     state = TrainingState(config, nets, team)
 

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError, TranslationError
-from cyclegan_core.translation import Translation, build_generator
-from cyclegan_core.translation_config import Direction, TranslationConfig
+from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.translations.translation import Translation, build_generator
 
 # What their --netG stands for here; sizes that they do not name are guessed from the keys all the same.
 NET_G: dict[str, tuple[str, dict[str, int]]] = {

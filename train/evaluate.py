@@ -16,23 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
-from train import judges, metrics
-from train.cache import cached_pictures
-from train.card import METRICS_FILE, digest
-from train.data import load_pictures, picture_files, read_crop, require_tests
-from train.features import Encoder, PictureFeatures, encode, load_or_train_encoder
-from train.people import groups
-from train.samples import save_sheet, show_translated
-from train.snapshot import read_translation
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
+from train.data.cache import cached_pictures
+from train.data.folders import load_pictures, picture_files, read_crop, require_tests
+from train.evaluation import judges, metrics
+from train.evaluation.features import Encoder, PictureFeatures, encode, load_or_train_encoder
+from train.evaluation.samples import save_sheet, show_translated
+from train.preparation.labels import groups
+from train.publishing.card import METRICS_FILE, digest
+from train.training.snapshots import read_translation
 
 WHOLE_SIZE, LARGEST_WHOLE = 256, 1024  # pixels: of a whole picture where a translation tells none, and at most
 SHEET_PICTURES, SHEET_SIDE = 32, 256

@@ -16,15 +16,13 @@ import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import torch
 from torch import nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Direction
-from train.snapshot import read_translation
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
+from train.training.snapshots import read_translation
 
 OPSET = 17  # the first with layer norm; onnxruntime reads it since 1.13 (2022)
 # Float arithmetic in another order; a wrong layer is off by a hundred times as much.

@@ -13,8 +13,6 @@ import math
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -28,8 +26,8 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
-from train.classifier import disturb
-from train.data import picture_files, to_float
+from train.data.folders import picture_files, to_float
+from train.evaluation.classifier import disturb
 
 STORED = 128  # side of a loose crop
 ZOOM_OUT = 0.5  # the crop reaches so much further, as a fraction of its side, than a crop that is cut just right

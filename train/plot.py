@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from cyclegan_core.errors import CycleganError
-from train.card import PLOT_FILE
+from train.publishing.card import PLOT_FILE
 
 LOG_FILE = "log.jsonl"
 NOT_DRAWN = frozenset({"pictures", "minutes", "left"})  # they only say when

@@ -28,17 +28,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, WIDE_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
-from train import classic, report, sources
-from train.cache import square
-from train.data import CROPS_FILE
-from train.report import FOLDERS, Report
-from train.sources import Labelled
+from train.data.cache import square
+from train.data.folders import CROPS_FILE
+from train.preparation import classic_sets as classic
+from train.preparation import report, sources
+from train.preparation.report import FOLDERS, Report
+from train.preparation.sources import Labelled
 
 Template = tuple[tuple[float, float], ...]
 # A file to its picture (None: the file is taken as it is) and, where it is to be dropped, the reason.

@@ -19,27 +19,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import torch
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translation import Translation
-from cyclegan_core.translation_config import Crop
-from train.building import check_described
-from train.checkpoint import alone_in, saved_config
-from train.config import TrainConfig
-from train.data import count_pictures, prepared_size, read_crop, source
-from train.distributed import Team
-from train.dry_run import dry_run
-from train.loop import train
+from cyclegan_core.translations.config import Crop
+from cyclegan_core.translations.translation import Translation
+from train.config.presets import PRESETS
+from train.config.recipe import recipe
+from train.config.schedule import Budget
+from train.config.train_config import TrainConfig
+from train.data.folders import count_pictures, prepared_size, read_crop, source
 from train.plot import plot
-from train.presets import PRESETS
-from train.push import Request, check_access, push, push_only, remember
-from train.recipe import recipe
-from train.schedule import Budget
-from train.snapshot import best_or_last
-from train.start import read_start
+from train.publishing.push import Request, check_access, push, push_only, remember
+from train.training.checkpoint import alone_in, saved_config
+from train.training.distributed import Team
+from train.training.dry_run import dry_run
+from train.training.initialisation import read_start
+from train.training.loop import train
+from train.training.networks import check_described
+from train.training.snapshots import best_or_last
 
 STOPPED = 130  # exit code
 OUT_OF_MEMORY = (
@@ -71,7 +69,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     how.add_argument("--learning-rate", type=_positive, help="instead of the preset's")
     how.add_argument("--seed", type=int, help="instead of the preset's")
     how.add_argument(
-        "--set", action="append", default=[], metavar="FIELD=VALUE", help="any field of train/config.py, as JSON"
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any field of TrainConfig, as JSON",
     )
     how.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     how.add_argument(

@@ -1,0 +1,1 @@
+"""From a picture to its translation: engines that run generators, the translator, chains of translations, tiles."""

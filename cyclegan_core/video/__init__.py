@@ -1,0 +1,1 @@
+"""Films and streams of frames: reading, writing, tracking faces, smoothing."""

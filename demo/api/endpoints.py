@@ -1,0 +1,248 @@
+"""What programs call: named endpoints that return plain pictures and JSON. MCP clients see the same as tools."""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+import cyclegan_core
+from cyclegan_core import images
+from cyclegan_core.errors import CycleganError, PictureError
+from demo.backstage import TAKING_TURNS, Backstage
+from demo.pictures import Photo, PhotoInput, generate, told
+from demo.server.files import KEPT_SECONDS
+from demo.tabs.gallery.contact_sheet import COLUMNS, contact_sheet
+
+if TYPE_CHECKING:
+    from cyclegan_core.faces.face import Face
+    from cyclegan_core.inference.studio import Chain
+
+NO_FACE = "No face found: send a picture in which the face is larger, upright and looks towards the camera."
+TILE = 256  # side of a face on the sheet, in pixels
+
+
+class SentPicture(PhotoInput):
+    """A PhotoInput that also takes the address of a file that was uploaded to this page: MCP clients have no other."""
+
+    async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
+        _, uploaded, path = str(url_or_file_path).partition("/gradio_api/file=")
+        folder = Path(get_upload_folder()).resolve()
+        if uploaded and (file := (folder / unquote(path)).resolve()).is_relative_to(folder):
+            return str(file)  # its own address, wherever it says it is: nothing is fetched
+        return await super().async_move_resource_to_block_cache(url_or_file_path)
+
+
+class Endpoints:
+    """The functions behind the endpoints. Their docstrings are what programmers, and language models, read of them."""
+
+    def __init__(self, backstage: Backstage) -> None:
+        self._backstage = backstage
+
+    def translate(
+        self, image: Photo | None, direction: str = "to_female", strength: float = 1.0, faces: str = "all"
+    ) -> tuple[str, dict[str, Any]]:
+        """Translates the faces of a picture: shows them as another gender, at another age, as anime characters.
+
+        A direction that /info lists with "takes": "picture" translates all of the picture instead, and needs no face.
+
+        Args:
+            image: a picture file (JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF) of at most 64 MiB.
+            direction: one that /info lists, such as to_female or gender:to_female, or up to four as in older+to_anime.
+            strength: from 0, the picture as it is, to 1, the full translation.
+            faces: all, largest, or numbers such as 1,3, counted from the left as /detect does.
+
+        Returns:
+            the whole picture in its own size, PNG where a PNG came in and JPEG otherwise, marked as AI-altered
+            JSON with every face found (as of /detect), the numbers of those translated, and the steps taken
+        """
+        with told():
+            photo, strength = _sent(image), _checked(strength)
+            studio = self._backstage.studio()
+            chain = studio.chain(direction or "")
+            if not chain:
+                raise CycleganError("Name a direction, such as to_female; /info lists them.")
+            whole = studio.whole(chain)
+            found = [] if whole else studio.find_faces(photo.picture)
+            chosen = _choose(faces or "all", found)
+            chains = [chain] if whole else [chain] * len(chosen)
+            layers = generate(studio, photo.picture, [found[i] for i in chosen], chains)
+            result = studio.blend(photo.picture, layers, strength)
+            altered = strength > 0 and any(layers)
+            directions = "-".join(re.sub(r"\W+|_", "-", step.direction) for step in chain)
+            suffix = ".png" if photo.file.suffix.lower() == ".png" else ".jpg"
+            name = f"{photo.file.stem[:60]}-{directions[:60]}{suffix}"
+            file = self._backstage.files.write(result, name, made_by=_made_by(chain) if altered else None)
+            return file, {
+                "faces": _described(found),
+                "translated": [i + 1 for i in chosen],
+                "whole_picture": whole,
+                "steps": [str(step) for step in chain],
+                "strength": strength,
+                "message": "" if whole or found else NO_FACE,
+            }
+
+    def detect(self, image: Photo | None) -> dict[str, Any]:
+        """Finds the faces of a picture that can be translated. Says where they are, not whose they are.
+
+        Args:
+            image: a picture file (JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF) of at most 64 MiB.
+
+        Returns:
+            JSON with the faces from left to right, in pixels: number (from 1), box (left, top, right, bottom), score \
+(0 to 1) and five landmarks (x, y: eyes, nose, corners of the mouth); the picture's upright size, and the detector
+        """
+        with told():
+            picture = _sent(image).picture
+            studio = self._backstage.studio()
+            height, width = picture.shape[:2]
+            faces = _described(studio.find_faces(picture))
+            return {"faces": faces, "width": width, "height": height, "detector": studio.detector.name}
+
+    def compare(self, image: Photo | None, face: int = 0, strength: float = 1.0) -> tuple[str, dict[str, Any]]:
+        """Shows one face in every direction on offer, side by side on one labelled sheet.
+
+        Args:
+            image: a picture file (JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF) of at most 64 MiB.
+            face: its number, counted from the left as /detect does, or 0 for the largest.
+            strength: from 0, the picture as it is, to 1, the full translation.
+
+        Returns:
+            the sheet, a JPEG marked as AI-altered: the original first, then the directions, row by row
+            JSON with the order of the sheet, its columns, and the number of the face
+        """
+        with told():
+            photo, strength = _sent(image), _checked(strength)
+            studio = self._backstage.studio()
+            found = studio.find_faces(photo.picture)
+            if not found:
+                raise PictureError(NO_FACE)
+            (index,) = _choose(str(face) if face else "largest", found)
+            offered = [(words, studio.chain(text)) for words, text in self._backstage.choices()]
+            offered = [(words, chain) for words, chain in offered if not studio.whole(chain)]
+            chains = [chain for _, chain in offered]
+            layers = studio.generate(photo.picture, [found[index]] * len(chains), chains)
+            from demo.tabs.photo.photo_work import alone  # brings PyTorch, which the page does not wait for
+
+            made = [alone(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
+            names = ["Original", *(words for words, _ in offered)]
+            made_by = "; ".join(map(_made_by, chains)) if strength > 0 and chains else None
+            sheet = contact_sheet(list(zip(names, made, strict=True)))
+            file = self._backstage.files.write(sheet, "comparison.jpg", made_by=made_by)
+            order = ["original", *(str(step) for (step,) in chains)]
+            return file, {"order": order, "columns": min(COLUMNS, len(order)), "face": index + 1, "strength": strength}
+
+    def info(self) -> dict[str, Any]:
+        """Says what is on offer: the translations and their directions, the versions at work, and the limits.
+
+        Returns:
+            JSON with the translations (name, title, directions with their words, whether they take faces or the whole \
+picture, source, revision, state, engine, licence of the data, quality), the face detector, versions and limits
+        """
+        with told():
+            shelf, studio = self._backstage.shelf, self._backstage.studio()
+            from cyclegan_core.cli.info import PACKAGES  # these two bring PyTorch, which the page does not wait for
+            from cyclegan_core.inference.studio import LONGEST_CHAIN
+
+            versions = {"cyclegan_core": cyclegan_core.__version__}
+            for package in PACKAGES:
+                with suppress(metadata.PackageNotFoundError):
+                    versions[package] = metadata.version(package)
+            return {
+                "translations": [
+                    {
+                        "name": status.entry,
+                        "title": status.title,
+                        "about": status.about,
+                        "directions": status.labels,
+                        "takes": None if not status.config else "faces" if status.config.crop else "picture",
+                        "source": status.source,
+                        "revision": status.revision,
+                        "state": status.state,
+                        "sentence": status.sentence,
+                        "engine": status.engine,
+                        "licence": status.config and status.config.data_licence,
+                        "quality": status.config and status.config.training.get("quality"),
+                    }
+                    for status in shelf.statuses()
+                ],
+                "detector": {"name": studio.detector.name, "sentence": shelf.detector_status()},
+                "versions": versions,
+                "limits": {
+                    "file_bytes": images.MAX_FILE_BYTES,
+                    "pixels": images.MAX_PIXELS,
+                    "smallest_side": images.MIN_SIDE,
+                    "directions_in_a_chain": LONGEST_CHAIN,
+                    "seconds_that_files_are_kept": KEPT_SECONDS,
+                },
+            }
+
+
+def add_api(backstage: Backstage) -> None:
+    """Adds the endpoints to the page that is being built: they are on "Use via API" and not to be seen otherwise."""
+    endpoints = Endpoints(backstage)
+    with gr.Column(visible=False):
+        image = SentPicture(label="image")
+        direction = gr.Textbox("to_female", label="direction", max_length=400)
+        strength = gr.Number(1.0, label="strength")
+        faces = gr.Textbox("all", label="faces", max_length=400)
+        face = gr.Number(0, precision=0, label="face")
+        picture, found = gr.Image(label="picture"), gr.JSON(label="details")
+
+        def offer(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **turns: Any) -> None:
+            gr.Button().click(fn, inputs, outputs, api_name=fn.__name__, **turns)
+
+        offer(endpoints.translate, [image, direction, strength, faces], [picture, found], **TAKING_TURNS)
+        offer(endpoints.detect, [image], [found], **TAKING_TURNS)
+        offer(endpoints.compare, [image, face, strength], [picture, found], **TAKING_TURNS)
+        offer(endpoints.info, [], [found], concurrency_limit=4)
+
+
+def _sent(image: Photo | None) -> Photo:
+    if image is None:
+        raise PictureError("Send a picture.")
+    return image
+
+
+def _checked(strength: Any) -> float:
+    if not isinstance(strength, int | float) or not 0 <= strength <= 1:  # before a network runs for nothing
+        raise CycleganError(f"strength must be from 0 to 1, not {str(strength)[:20]}")
+    return float(strength)
+
+
+def _choose(text: str, found: "Sequence[Face]") -> list[int]:
+    """Indices of the faces that `text` (all, largest, or numbers from 1) means."""
+    words = text.strip().lower()
+    if words == "all" or (not found and words == "largest"):
+        return list(range(len(found)))
+    if words == "largest":
+        return [max(range(len(found)), key=lambda i: found[i].width * found[i].height)]
+    numbers = re.split(r"[\s,]+", words)
+    if not all(re.fullmatch(r"[0-9]{1,4}", number) for number in numbers):
+        raise CycleganError("faces must be all, largest, or numbers such as 1,3, counted from the left")
+    chosen = sorted({int(number) - 1 for number in numbers})
+    for index in chosen:
+        if not 0 <= index < len(found):
+            raise CycleganError(f"there is no face {index + 1}: the picture has {len(found)}, numbered from 1")
+    return chosen
+
+
+def _described(faces: "Sequence[Face]") -> list[dict[str, Any]]:
+    return [
+        {
+            "number": number,
+            "box": [round(float(side), 1) for side in face.box],
+            "score": round(float(face.score), 4),
+            "landmarks": [[round(float(value), 1) for value in point] for point in face.landmarks],
+        }
+        for number, face in enumerate(faces, 1)
+    ]
+
+
+def _made_by(chain: "Chain") -> str:
+    return ", then ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in chain)

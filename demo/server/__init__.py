@@ -1,0 +1,1 @@
+"""Serving the page: limits, sessions, files, long work."""

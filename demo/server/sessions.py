@@ -1,0 +1,194 @@
+"""Who has a webcam stream at the moment, who waits for one, and whose frame is worked on next."""
+
+import asyncio
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from cyclegan_core.errors import CycleganError
+
+if TYPE_CHECKING:
+    from cyclegan_core.video.stream import FaceStream
+
+T = TypeVar("T")
+
+MOST_STREAMS = 8
+MOST_WAITING = 200
+IDLE_SECONDS = 15.0  # without a frame, after which a stream is forgotten
+AWAY_SECONDS = 10.0  # after which a person in the waiting line who no longer asks has left it
+TURN_SECONDS = 180.0  # that a stream is sure of while others wait
+FRAMES_PER_SECOND, BURST = 40.0, 20.0  # of one stream; a camera makes 30
+AT_ONCE = 2  # frames worked on at the same time, of all streams together
+PATIENCE = 1.0  # seconds that a frame waits to be worked on
+
+
+class EndedError(CycleganError):
+    """The stream has ended; the visitor may begin another."""
+
+
+class TooFastError(CycleganError):
+    """A stream sends more frames than it may."""
+
+
+class BusyError(CycleganError):
+    """A frame was given up as others take too long. people: how many are waiting."""
+
+    def __init__(self, people: int) -> None:
+        super().__init__(f"The server is busy: {people} {'person is' if people == 1 else 'people are'} waiting.")
+        self.people = people
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Somebody's place in the waiting line, from 1, and the ticket that keeps it."""
+
+    ticket: str
+    place: int
+
+
+class Session:
+    """One visitor's stream. `seconds` is its own clock, which only goes forward."""
+
+    def __init__(self, stream: "FaceStream", now: float) -> None:
+        self.token = secrets.token_urlsafe(16)  # 128 bits
+        self.stream = stream
+        self.began = self.seen = now
+        self.seconds = 0.0
+        self._stamp = math.inf
+        self._credit = BURST
+        self._working = threading.Lock()
+
+    def take(self, stamp: object, now: float) -> None:
+        """A frame has come, with the browser's time stamp in ms. Raises TooFastError; else `release` must follow.
+
+        The clock goes by the stamps, which know nothing of the network's delays, while they are plausible.
+        """
+        self._credit = min(BURST, self._credit + (now - self.seen) * FRAMES_PER_SECOND)
+        passed, self.seen = now - self.seen, now
+        if self._credit < 1:
+            raise TooFastError(f"More than {FRAMES_PER_SECOND:.0f} frames a second: slow down.")
+        if not self._working.acquire(blocking=False):
+            raise TooFastError("The last frame is still being worked on: send one at a time.")
+        self._credit -= 1
+        try:
+            number = float(stamp) if isinstance(stamp, int | float) else math.nan
+        except OverflowError:
+            number = math.nan
+        claimed = (number - self._stamp) / 1000
+        self.seconds += claimed if 0 < claimed < passed + 1 else max(passed, 0.001)
+        self._stamp = number if math.isfinite(number) else math.inf
+
+    def release(self) -> None:
+        self._working.release()
+
+
+class Sessions:
+    """At most so many streams; who comes later waits in line. Safe for many threads.
+
+    make: a stream for a new visitor. clock: in seconds.
+    """
+
+    def __init__(
+        self, make: "Callable[[], FaceStream]", *, most: int = MOST_STREAMS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make, self._most, self.clock = make, most, clock
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+        self._waiting: dict[str, float] = {}  # ticket -> when its owner last asked; in the order of the line
+        self._sweeper: threading.Timer | None = None
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def begin(self, ticket: object = None) -> Session | Waiting:
+        """A stream for the visitor, or their place in line; a ticket from an earlier call keeps the place."""
+        with self._lock:
+            now = self.clock()
+            self._forget(now)
+            line = list(self._waiting)
+            ahead = line.index(ticket) if isinstance(ticket, str) and ticket in self._waiting else len(line)
+            if len(self._sessions) + ahead < self._most:
+                self._waiting.pop(str(ticket), None)
+                session = Session(self._make(), now)
+                self._sessions[session.token] = session
+                self._arm()
+                return session
+            if ahead == len(line):
+                if ahead >= MOST_WAITING:
+                    raise CycleganError("Too many people want to use the webcam at the moment: try again later.")
+                ticket = secrets.token_urlsafe(16)
+            self._waiting[str(ticket)] = now
+            return Waiting(str(ticket), ahead + 1)
+
+    def get(self, token: object) -> Session:
+        """The visitor's stream. Raises EndedError where the token is unknown or others have waited long enough."""
+        with self._lock:
+            now = self.clock()
+            self._forget(now)
+            session = self._sessions.get(token) if isinstance(token, str) else None
+            if session is None:
+                raise EndedError("Your stream has ended: start again.")
+            oldest = min(self._sessions.values(), key=lambda session: session.began)
+            if self._waiting and session is oldest and now - session.began > TURN_SECONDS:
+                del self._sessions[session.token]
+                raise EndedError("Others were waiting, so your turn has ended: you are in line for the next.")
+            return session
+
+    def end(self, token: object) -> None:
+        """Forgets the visitor's stream, or their place in line."""
+        with self._lock:
+            if isinstance(token, str):
+                self._sessions.pop(token, None)
+                self._waiting.pop(token, None)
+
+    def sweep(self) -> None:
+        """Forgets those who have left, and does so again while there is anybody."""
+        with self._lock:
+            self._sweeper = None
+            self._forget(self.clock())
+            self._arm()
+
+    def _forget(self, now: float) -> None:
+        for token in [token for token, session in self._sessions.items() if now - session.seen > IDLE_SECONDS]:
+            del self._sessions[token]
+        for ticket in [ticket for ticket, asked in self._waiting.items() if now - asked > AWAY_SECONDS]:
+            del self._waiting[ticket]
+
+    def _arm(self) -> None:
+        if self._sessions and self._sweeper is None:
+            self._sweeper = threading.Timer(IDLE_SECONDS, self.sweep)
+            self._sweeper.daemon = True
+            self._sweeper.start()
+
+
+class Turns:
+    """Works on a few frames at a time, in the order in which they came; as every stream has one, turns are fair."""
+
+    def __init__(self, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="webcam")
+        self._patience = patience
+        self._asked: set[Future] = set()
+
+    async def take(self, work: Callable[[], T], done: Callable[[], None]) -> T:
+        """What `work` returns or raises, in a thread. Raises BusyError where its turn does not come.
+
+        done: called when the work has ended, or will never begin, even where nobody awaits it any more.
+        """
+
+        def ended_at_last(future: Future) -> None:
+            self._asked.discard(future)
+            done()
+
+        future = self._pool.submit(work)
+        self._asked.add(future)
+        future.add_done_callback(ended_at_last)
+        ended = asyncio.wrap_future(future)
+        await asyncio.wait([ended], timeout=self._patience)
+        if future.cancel():
+            raise BusyError(1 + sum(not (other.running() or other.done()) for other in tuple(self._asked)))
+        return await ended

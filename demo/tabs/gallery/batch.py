@@ -1,0 +1,320 @@
+"""Many photos, each in one or several translations: results as they finish, and a ZIP of them with a table of faces."""
+
+import csv
+import io
+import sys
+import time
+import traceback
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shutil import rmtree
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core import images
+from cyclegan_core.errors import CycleganError, PictureError
+from demo.pictures import generate
+from demo.server.files import Files
+from demo.tabs.gallery.unzip import Archive, is_zip, plain_name
+
+if TYPE_CHECKING:  # PyTorch takes seconds to import, and the page is served before that
+    from cyclegan_core.faces.face import Face
+    from cyclegan_core.inference.studio import Chain, Studio
+
+MOST_PHOTOS = 50
+MOST_SECONDS = 6 * 60.0  # others wait for their turn, and the first results are deleted after ten minutes
+MAX_RESULT_BYTES = 10**9
+SHOWN_SIDE = 1200  # longest side, in pixels, of the pictures on the page; those in the ZIP have the photo's own size
+VIEW_OF_FACES = 2.2  # side of what a card shows, for the faces in it
+SMALLEST_VIEW = 0.2  # of the longest side, so that few pixels are not blown up
+NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
+ZIP_NAME, TABLE_NAME = "face-translation.zip", "faces.csv"
+
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+COLUMNS = (
+    *("file", "face", "left", "top", "right", "bottom", "score"),
+    *(f"{point}_{axis}" for point in LANDMARKS for axis in "xy"),
+    *("direction", "result", "problem"),
+)
+
+
+View = tuple[float, float, float]
+"""A square part of a picture: left, top and side, all as fractions of the picture's width."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One translation to be made of every photo: words for people, and the chain as `Studio.chain` reads it."""
+
+    words: str
+    chain: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """One photo in one translation.
+
+    photo: its name. words: of the translation; none where the photo itself is the problem. before, after: files for
+    the screen; none where there was no picture, or no face. view: see `view_of`. problem: what went wrong.
+    """
+
+    photo: str
+    words: str
+    before: str | None = None
+    after: str | None = None
+    view: View | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A photo: its name, and what gives its file, which may first be written into an empty folder."""
+
+    name: str
+    fetch: Callable[[Path], Path]
+
+
+class Batch:
+    """The work on many photos; a context manager, as it keeps files open.
+
+    uploads: photos and ZIPs of photos. asked: what is made of each photo. strength: in [0, 1]. files: where all is
+    written. seconds: when the work ends, finished or not.
+
+    photos: how many there are to be worked on. total: results to be expected. notes: what people should know: which
+    files were left out and why; may grow until `finish`. Raises TranslationError for a chain that there is not.
+    """
+
+    def __init__(
+        self,
+        uploads: Sequence[Path],
+        asked: Sequence[Asked],
+        strength: float,
+        studio: "Studio",
+        files: Files,
+        *,
+        seconds: float = MOST_SECONDS,
+    ) -> None:
+        self._chains = [(item.words, studio.chain(item.chain)) for item in asked]
+        self._strength = strength
+        self._studio = studio
+        self._files = files
+        self._ends = time.monotonic() + seconds
+        self._archives: list[Archive] = []
+        self.notes: list[str] = []
+        sources = self._sources(uploads)
+        if len(sources) > MOST_PHOTOS:
+            rest = _count(len(sources) - MOST_PHOTOS, "more is", "more are")
+            self.notes.append(f"The first {MOST_PHOTOS} photos are taken; {rest} left out: send the rest afterwards.")
+        self._todo = sources[:MOST_PHOTOS]
+        self.photos = len(self._todo)
+        self.total = self.photos * len(self._chains)
+        self.done = 0
+
+        self._path = files.new(ZIP_NAME)
+        self._zip = zipfile.ZipFile(self._path, "w", zipfile.ZIP_STORED)  # pictures cannot be packed any smaller
+        self._names: set[str] = {TABLE_NAME}
+        self._rows: list[dict[str, object]] = []
+        self._made = 0
+
+    def __enter__(self) -> "Batch":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for archive in self._archives:
+            archive.close()
+        self._zip.close()
+
+    def run(self, stopped: Callable[[], bool]) -> Iterator[Result]:
+        """Works on one photo after the other until `stopped` says so; one that fails does not stop the rest.
+
+        What is done counts up to `total` in `done`.
+        """
+        for number, source in enumerate(self._todo):
+            why = self._why_to_end(stopped)
+            if why:
+                left = _count(self.photos - number, "photo was", "photos were")
+                self.notes.append(f"{why} {left} not translated.")
+                return
+            for index, result in enumerate(self._translate(source), 1):
+                self.done = number * len(self._chains) + (index if result.words else len(self._chains))
+                yield result
+
+    def finish(self) -> Path | None:
+        """Completes the ZIP, and returns its path; None where nothing was made, and there is no ZIP."""
+        self._zip.writestr(TABLE_NAME, table(self._rows))
+        self._zip.close()
+        if not self._made:
+            self._path.unlink(missing_ok=True)
+            return None
+        return self._path
+
+    def _why_to_end(self, stopped: Callable[[], bool]) -> str | None:
+        if stopped():
+            return "Stopped."
+        if time.monotonic() > self._ends:
+            return "The time for one go is up."
+        if self._path.exists() and self._path.stat().st_size > MAX_RESULT_BYTES:
+            return f"The ZIP has reached {MAX_RESULT_BYTES // 10**9} GB."
+        return None
+
+    def _sources(self, uploads: Sequence[Path]) -> list[_Source]:
+        sources: list[_Source] = []
+        skipped = 0
+        for path in uploads:
+            if not is_zip(path):
+                sources.append(_Source(path.name, partial(_present, path)))
+                continue
+            try:
+                archive = Archive(path)
+            except PictureError as error:
+                sources.append(_Source(path.name, partial(_fail, error)))
+                continue
+            self._archives.append(archive)
+            skipped += archive.skipped
+            sources += [_Source(plain_name(info), partial(archive.extract, info)) for info in archive.pictures]
+        if skipped:
+            files = _count(skipped, "file in the ZIP was", "files in the ZIP were")
+            self.notes.append(f"{files} skipped: hidden, or no picture.")
+        return sources
+
+    def _translate(self, source: _Source) -> Iterator[Result]:
+        folder = self._files.new("photo").parent
+        try:
+            path = source.fetch(folder)
+            picture = images.load(path)
+            found = self._studio.find_faces(picture)
+            before = self._files.write(_small(picture), "before.jpg")
+        except Exception as error:
+            yield self._failed(source, "", _sentence(error))
+            return
+        finally:
+            rmtree(folder, ignore_errors=True)
+        for words, chain in self._chains:
+            try:
+                yield self._translated(source, path, picture, found, before, words, chain)
+            except Exception as error:
+                yield self._failed(source, words, _sentence(error), before)
+
+    def _translated(
+        self,
+        source: _Source,
+        path: Path,
+        picture: NDArray[np.uint8],
+        found: "list[Face]",
+        before: str,
+        words: str,
+        chain: "Chain",
+    ) -> Result:
+        studio = self._studio
+        whole = studio.whole(chain)
+        if not found and not whole:
+            return self._failed(source, words, NO_FACE, before)
+        faces = [] if whole else found
+        asked = [chain] * len(faces)
+        layers = generate(studio, picture, faces, [chain] if whole else asked)
+        result = studio.blend(picture, layers, self._strength)
+        name = self._own_name(path, chain)
+        file = self._files.new(name)
+        steps = ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in chain)
+        made_by = steps if self._strength > 0 else None
+        images.save(result, file, made_by=made_by)
+        self._zip.write(file, name)
+        rmtree(file.parent)
+        self._made += 1
+        described: list[Face | None] = [*faces] or [None]
+        for number, face in enumerate(described, 1):
+            row: dict[str, object] = {"file": source.name, "direction": words, "result": name}
+            self._rows.append(row if face is None else row | _row_of(face, number))
+        after = self._files.write(_small(result), "after.jpg", made_by=made_by)
+        return Result(source.name, words, before, after, view_of(picture, faces))
+
+    def _failed(self, source: _Source, words: str, problem: str, before: str | None = None) -> Result:
+        self._rows.append({"file": source.name, "direction": words, "problem": problem})
+        return Result(source.name, words, before, problem=problem)
+
+    def _own_name(self, path: Path, chain: "Chain") -> str:
+        """A name within the ZIP that no other result has, not even where a and A are one."""
+        suffix = ".png" if path.suffix.lower() == ".png" else ".jpg"
+        stem = "-".join([path.stem, *(step.direction.replace("_", "-") for step in chain)])
+        name, number = f"{stem}{suffix}", 1
+        while name.casefold() in self._names:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        self._names.add(name.casefold())
+        return name
+
+
+def table(rows: Sequence[dict[str, object]]) -> bytes:
+    """CSV with COLUMNS; in UTF-8 with a mark, without which spreadsheets take it for something else."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return text.getvalue().encode("utf-8-sig", "replace")
+
+
+def _cell(value: object) -> object:
+    """A spreadsheet takes text that begins in these ways for a formula, and names of files are anybody's."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@")) else value
+
+
+def _row_of(face: "Face", number: int) -> dict[str, object]:
+    box = zip(("left", "top", "right", "bottom"), face.box, strict=True)
+    points = zip(LANDMARKS, face.landmarks.tolist(), strict=True)
+    return {
+        "face": number,
+        "score": round(float(face.score), 3),
+        **{name: round(float(value), 1) for name, value in box},
+        **{f"{name}_{axis}": round(at, 1) for name, point in points for axis, at in zip("xy", point, strict=True)},
+    }
+
+
+def view_of(picture: NDArray[np.uint8], faces: "Sequence[Face]") -> View | None:
+    """The part of a picture in which its faces are seen well; None for all of it."""
+    if not faces:
+        return None
+    height, width = picture.shape[:2]
+    boxes = np.array([face.box for face in faces])
+    start, end = boxes[:, :2].min(0), boxes[:, 2:].max(0)  # (x, y) of corners around all faces
+    extent, most = float((end - start).max()), min(width, height)
+    if extent > most:
+        return None
+    side = min(max(VIEW_OF_FACES * extent, SMALLEST_VIEW * max(width, height)), most)
+    left, top = np.clip((start + end - side) / 2, 0, (width - side, height - side))
+    return float(left) / width, float(top) / width, side / width
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = SHOWN_SIDE / max(picture.shape)
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+
+
+def _present(path: Path, _: Path) -> Path:
+    if not path.exists():
+        raise PictureError(f"{path.name} has been deleted here in the meantime: choose it again.")
+    return path
+
+
+def _fail(error: Exception, _: Path) -> Path:
+    raise error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, CycleganError):
+        return str(error)
+    # The owner's log gets the place, not the message: that may name a visitor's file.
+    print(type(error).__name__, *traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
+    return "Something went wrong with this photo. Try it again, or try another one."
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

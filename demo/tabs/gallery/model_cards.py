@@ -1,0 +1,104 @@
+"""Examples of what each translation does, and what its model card says."""
+
+import base64
+import html
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import gradio as gr
+
+from cyclegan_core import images
+from cyclegan_core.translations import catalog
+from demo.backstage import Backstage
+from demo.pictures import told
+
+if TYPE_CHECKING:
+    from cyclegan_core.translations.registry import Status
+
+SHEET_FILE = "sheet.jpg"  # which train/publishing/card.py writes beside a card
+SHEET = "Test faces drawn at random, not chosen: each row of photos above, what was made of them below."
+ALT = "test faces before and after"
+SHEET_SIDE = 720  # pixels, at which it is shown
+NUMBERS = "How good it is"  # the card's heading over the measured numbers
+
+
+def text_of(card: Path) -> str:
+    """A model card as Markdown for the page: without its front matter, and nothing in it is fetched from anywhere."""
+    text = card.read_text(encoding="utf-8", errors="replace")
+    text = re.sub(r"\A---\s*\n.*?\n---\s*\n", "", text, flags=re.DOTALL)
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)  # the sheet stands above
+    text = text.replace("![", "[")
+    return text.replace("<", "&lt;").strip()  # tags might load pictures or styles
+
+
+def numbers_of(text: str) -> str:
+    """The section of a card with what was measured; empty where it has none."""
+    found = re.search(rf"^## {NUMBERS}\s*\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def head(status: "Status") -> str:
+    """Title and verdict of a translation, as HTML."""
+    quality = status.config.training.get("quality") if status.config else None
+    words = quality if isinstance(quality, str) else status.about
+    return f'<div class="example"><h3>{html.escape(status.title)}</h3><p>{html.escape(words)}</p></div>'
+
+
+def sheet_of(status: "Status") -> str:
+    """The pictures beside the card of a translation, as HTML; empty where there are none."""
+    sheet = status.card and status.card.parent / SHEET_FILE
+    if not sheet or not sheet.is_file():
+        return ""
+    picture = f'<img src="{_within(sheet, sheet.stat().st_mtime)}" alt="{html.escape(status.title)}: {ALT}">'
+    return f'<figure class="sheet">{picture}<figcaption>{SHEET}</figcaption></figure>'
+
+
+@lru_cache(maxsize=16)
+def _within(sheet: Path, changed: float) -> str:
+    """The sheet as an address that holds it: one that names its file would tell where this program is installed."""
+    picture = images.load(sheet)
+    scale = min(1.0, SHEET_SIDE / max(picture.shape))
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    _, content = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+
+
+def add_model_cards(backstage: Backstage) -> None:
+    """One part for each translation of the catalog; those that are not on offer stay hidden."""
+    blocks: list[Any] = []
+    names = [entry.name for entry in catalog.entries()]
+    for _ in names:
+        with gr.Column(visible=False, elem_classes="model-card") as column:
+            title = gr.HTML()
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=4, min_width=300):
+                    sheet = gr.HTML()
+                with gr.Column(scale=7, min_width=300):
+                    numbers = gr.Markdown()
+            with gr.Accordion("The whole model card", open=False, visible=False) as whole:
+                text = gr.Markdown()
+        blocks += [column, title, sheet, numbers, whole, text]
+
+    def fill() -> list[Any]:
+        with told():
+            offered = {status.entry: status for status in backstage.offered()}
+            return [update for name in names for update in _updates(offered.get(name))]
+
+    gr.on(None, fill, None, blocks, queue=False, api_visibility="private", show_progress="hidden")
+
+
+def _updates(status: "Status | None") -> list[Any]:
+    if status is None:
+        return [gr.Column(visible=False), *[gr.skip()] * 5]
+    card = text_of(status.card) if status.card and status.card.is_file() else ""
+    return [
+        gr.Column(visible=True),
+        head(status),
+        sheet_of(status),
+        numbers_of(card),
+        gr.Accordion(visible=bool(card)),
+        card,
+    ]

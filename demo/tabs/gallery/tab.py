@@ -1,0 +1,200 @@
+"""The Gallery tab: many photos at once, what was made in this visit, and examples of every translation."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from cyclegan_core.errors import CycleganError
+from demo.backstage import Backstage
+from demo.file_input import FileInput
+from demo.pictures import told
+from demo.server.files import KEPT_SECONDS
+from demo.server.long_work import LANE, WAITING, LongWork, said, sentence_of
+from demo.tabs.gallery.batch import MOST_PHOTOS, Asked, Batch
+from demo.tabs.gallery.history import LISTEN, History, Made, card, delete, failed_card
+from demo.tabs.gallery.model_cards import add_model_cards
+
+if TYPE_CHECKING:
+    from cyclegan_core.inference.studio import Studio
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
+# In the queue, past which gradio shows no errors, but waiting for nobody.
+CHECKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
+FIRST = "Choose photos, or a ZIP of photos, first."
+WHICH = "Choose at least one translation."
+EMPTY = '<p class="nothing">Results appear here, one after the other.</p>'
+BUSY = "Your last photos are still being worked on: wait for them, or stop that first."
+# Without its end, which browsers supply: where a text grows, only what is added to it is sent.
+CARDS = '<ol class="cards">'
+HINT = " Point at one, or tap it, to see the original."
+NOTHING_MORE = ("Nothing more", "")
+
+
+class GalleryActions:
+    """What the form does."""
+
+    def __init__(self, backstage: Backstage) -> None:
+        self._backstage = backstage
+
+    def begin(self, photos: list[Path], steps: list[str], work: LongWork | None) -> tuple[Any, ...]:
+        """For the page: the work to be done, the buttons, how far it is, and the grid."""
+        with told():
+            if not photos:
+                raise CycleganError(FIRST)
+            if not steps:
+                raise CycleganError(WHICH)
+            if work and work.running:
+                raise CycleganError(BUSY)
+            buttons = gr.Button(interactive=False), gr.Button("Stop", visible=True, interactive=True)
+            return LongWork(), *buttons, WAITING, ""
+
+    def translate(
+        self, photos: list[Path], steps: list[str], then: str, strength: float, work: LongWork | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """For the page, again and again: how far it is, the grid, the ZIP, the button to delete, what came of it."""
+        grid = EMPTY
+        try:
+            with told():
+                if work is None or work.running:
+                    raise CycleganError(BUSY)
+                with work.turn():
+                    for values in self._translate(photos, steps, then, strength, work):
+                        grid = values[1]
+                        yield values
+        except gr.Error as error:
+            yield said(sentence_of(error), problem=True), grid, *no_buttons(), None
+
+    def _translate(
+        self, photos: list[Path], steps: list[str], then: str, strength: float, work: LongWork
+    ) -> Iterator[tuple[Any, ...]]:
+        waiting = *no_buttons(), None
+        yield work.progress(0, 1), "", *waiting
+        studio, files = self._backstage.studio(), self._backstage.files
+        words = {step: words for words, step in self._backstage.choices()}
+        made: list[Made] = []
+        grid = CARDS
+        with Batch(photos, asked(studio, steps, then, words), strength, studio, files) as batch:
+            for result in batch.run(work.stopped):
+                words_for_it = f"{result.photo}: {result.words.lower()}" if result.words else result.photo
+                if result.before and result.after:
+                    made.append(Made(result.before, result.after, words_for_it, result.view))
+                    grid += card(made[-1])
+                else:
+                    grid += failed_card(words_for_it, result.problem or "", result.before)
+                notes = said(*batch.notes) if batch.notes else ""
+                yield work.progress(batch.done, batch.total, "results") + notes, grid, *waiting
+            path = batch.finish()
+        count = f"{len(made)} {'picture' if len(made) == 1 else 'pictures'} made.{HINT if made else ''}"
+        buttons = gr.DownloadButton(value=path and str(path), visible=path is not None), gr.Button(visible=bool(made))
+        yield said(count, *batch.notes), grid if batch.done else EMPTY, *buttons, Outcome(tuple(made), path)
+
+    def idle(self) -> tuple[Any, Any]:
+        return gr.Button(interactive=True), gr.Button(visible=False)
+
+    def stop(self, work: LongWork | None) -> Any:
+        if work:
+            work.stop()
+        return gr.Button("Stopping…", interactive=False)
+
+    def delete(self, outcome: "Outcome | None", history: list[Made]) -> tuple[Any, ...]:
+        """Deletes the ZIP and what the grid shows: values as of `translate`."""
+        with told():
+            if outcome:
+                delete(outcome.made, history)
+                if outcome.archive:
+                    rmtree(outcome.archive.parent, ignore_errors=True)
+            return said("Deleted."), EMPTY, *no_buttons(), None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one go: the results, and the ZIP of all."""
+
+    made: tuple[Made, ...]
+    archive: Path | None
+
+
+def no_buttons() -> tuple[Any, Any]:
+    return gr.DownloadButton(visible=False, value=None), gr.Button(visible=False)
+
+
+def asked(studio: "Studio", steps: Sequence[str], then: str, words: dict[str, str]) -> list[Asked]:
+    """What is made of every photo: one for each step, with `then` after each."""
+    chains = ["+".join(step for step in (first, then) if step) for first in dict.fromkeys(steps)]
+    sentences = [", then ".join(words.get(str(s), s.direction) for s in studio.chain(chain)) for chain in chains]
+    return [Asked(s[:1] + s[1:].lower(), chain) for s, chain in zip(sentences, chains, strict=True)]
+
+
+def add_gallery(backstage: Backstage, made_elsewhere: gr.State) -> None:
+    """Builds the tab within the Blocks that are open.
+
+    made_elsewhere: changes with every new translation of this visitor, as `add_upload` says.
+    """
+    actions = GalleryActions(backstage)
+    choices = backstage.choices()
+    gr.HTML("<h2>Many photos at once</h2>")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            photos = FileInput(
+                label=f"Up to {MOST_PHOTOS} photos, or a ZIP of them",
+                file_count="multiple",
+                height=200,
+                elem_id="photos",
+            )
+            steps = gr.CheckboxGroup(
+                choices, value=[choices[0][1]] if choices else [], label="Translations", elem_id="steps"
+            )
+            then = gr.Dropdown([NOTHING_MORE, *choices], value="", label="Then, after each", filterable=False)
+            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength")
+            with gr.Row():
+                button = gr.Button("Translate all", variant="primary", min_width=120)
+                stop = gr.Button("Stop", visible=False, min_width=120, elem_id="stop-batch")
+        with gr.Column(scale=7, min_width=300):
+            status = gr.HTML(elem_id="batch-status")
+            with gr.Row():
+                download = gr.DownloadButton("Download all as ZIP", variant="primary", visible=False, min_width=160)
+                delete_these = gr.Button("Delete these", visible=False, min_width=120, elem_id="delete-batch")
+            grid = gr.HTML(EMPTY, elem_id="batch", js_on_load=LISTEN)
+    gr.HTML("<h2>Made in this visit</h2>")
+    history = History()
+    history.follow(made_elsewhere)
+    gr.HTML("<h2>Examples</h2>")
+    add_model_cards(backstage)
+    outcome, work = gr.State(time_to_live=2 * KEPT_SECONDS), gr.State()
+
+    def refresh() -> tuple[Any, Any]:
+        with told():
+            backstage.studio()  # waits until the translations are loaded
+            now = backstage.choices()
+            return (
+                gr.CheckboxGroup(now, value=[now[0][1]] if now else []),
+                gr.Dropdown([NOTHING_MORE, *now], value=""),
+            )
+
+    def archive(entries: list[Made], outcome: Outcome | None) -> tuple[Any, ...]:
+        with told():
+            return history.shown(entries, outcome.made if outcome else [])
+
+    results: list[Any] = [status, grid, download, delete_these, outcome]
+    gr.on(None, refresh, None, [steps, then], **AT_ONCE)
+    button.click(actions.begin, [photos, steps, work], [work, button, stop, status, grid], **CHECKS).success(
+        archive,
+        [history.entries, outcome],
+        history.outputs,
+        **AT_ONCE,  # before the grid begins anew
+    ).success(
+        actions.translate,
+        [photos, steps, then, strength, work],
+        results,
+        show_progress_on=status,
+        scroll_to_output=True,
+        **LANE,
+        **PRIVATE,
+    ).then(actions.idle, None, [button, stop], **AT_ONCE).failure(actions.idle, None, [button, stop], **AT_ONCE)
+    stop.click(actions.stop, work, stop, **AT_ONCE)
+    delete_these.click(actions.delete, [outcome, history.entries], results, **AT_ONCE)

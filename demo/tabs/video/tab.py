@@ -1,0 +1,230 @@
+"""The Video tab: a video goes in, and the same video with its faces translated comes out, sound and all."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from cyclegan_core.errors import CycleganError, VideoCancelledError, VideoError
+from demo.backstage import Backstage
+from demo.file_input import FileInput
+from demo.pictures import told
+from demo.server.long_work import LANE, WAITING, LongWork, said, sentence_of, time_left
+
+if TYPE_CHECKING:
+    from cyclegan_core.inference.studio import Chain
+    from cyclegan_core.video.translate import VideoReport
+
+# Limits of the page alone: others wait for their turn, and the first files are deleted after ten minutes.
+MAX_FILE_BYTES = 200 * 2**20
+LONGEST_SECONDS = 60.0
+MOST_FRAMES = 60 * 60  # 60 frames a second, whatever the file says of its length
+MOST_SECONDS_OF_WORK = 7 * 60.0
+SURE_AFTER = 15.0  # seconds of work, when the time left is no longer a mere guess
+EVERY = 0.5  # seconds between two looks at how far it is
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
+# In the queue, past which gradio shows no errors, but waiting for nobody.
+CHECKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
+FIRST = "Choose a video first."
+BUSY = "Your last video is still being translated: wait for it, or cancel it first."
+EMPTY = '<p class="nothing">The translated video appears here.</p>'
+NOTHING_MORE = ("Nothing more", "")
+
+
+class VideoActions:
+    """What the tab does when it is asked to."""
+
+    def __init__(self, backstage: Backstage) -> None:
+        self._backstage = backstage
+
+    def begin(self, videos: list[Path], work: LongWork | None) -> tuple[Any, ...]:
+        """For the page: the work to be done, the buttons, and how far it is."""
+        with told():
+            if not videos:
+                raise CycleganError(FIRST)
+            if work and work.running:
+                raise CycleganError(BUSY)
+            buttons = gr.Button(interactive=False), gr.Button("Cancel", visible=True, interactive=True)
+            return LongWork(), *buttons, WAITING
+
+    def translate(
+        self, videos: list[Path], step: str, then: str, strength: float, largest_only: bool, work: LongWork | None
+    ) -> Iterator[tuple[str, Any]]:
+        """For the page, again and again: how far it is, and the video."""
+        try:
+            with told():
+                if not videos:
+                    raise CycleganError(FIRST)
+                if work is None or work.running:
+                    raise CycleganError(BUSY)
+                with work.turn():
+                    yield from self._translate(videos[0], f"{step or ''}+{then or ''}", strength, largest_only, work)
+        except gr.Error as error:
+            yield said(sentence_of(error), problem=True), gr.skip()
+
+    def _translate(
+        self, source: Path, steps: str, strength: float, largest_only: bool, work: LongWork
+    ) -> Iterator[tuple[str, Any]]:
+        yield work.progress(0, 1), gr.Video(value=None, visible=False)
+        studio = self._backstage.studio()
+        chain = studio.chain(steps)
+        if not chain:
+            raise CycleganError("Choose a translation first.")
+        check(source)
+        names = "-".join(step.direction.replace("_", "-") for step in chain)
+        target = self._backstage.files.new(f"{source.stem[:60]}-{names}.mp4")
+        job = _Job(work)
+        threading.Thread(
+            target=job.run, args=[self._backstage, source, target, chain, strength, largest_only], daemon=True
+        ).start()
+        while not job.wait(EVERY):
+            yield work.progress(job.share, 1), gr.skip()
+        try:
+            report = job.report()
+        except VideoCancelledError:
+            yield said(job.given_up or "Cancelled. Nothing was kept."), gr.skip()
+            return
+        yield said(*sentences(report, whole=studio.whole(chain))), gr.Video(value=str(target), visible=True)
+
+    def idle(self) -> tuple[Any, Any]:
+        return gr.Button(interactive=True), gr.Button(visible=False)
+
+    def cancel(self, work: LongWork | None) -> Any:
+        if work:
+            work.stop()
+        return gr.Button("Cancelling…", interactive=False)
+
+
+class _Job:
+    """The translation, in a thread of its own, as it says how far it is while it runs."""
+
+    def __init__(self, work: LongWork) -> None:
+        self._work = work
+        self._outcome: Future[VideoReport] = Future()
+        self._began = time.monotonic()
+        self._frames = 0
+        self.share = 0.0
+        self.given_up: str | None = None
+
+    def run(
+        self, backstage: Backstage, source: Path, target: Path, chain: "Chain", strength: float, largest_only: bool
+    ) -> None:
+        from cyclegan_core.video.translate import translate_video  # here, as PyTorch takes seconds to import
+
+        try:
+            self._outcome.set_result(
+                translate_video(
+                    source,
+                    target,
+                    backstage.studio(),
+                    chain,
+                    strength=strength,
+                    largest_only=largest_only,
+                    progress=self._note,
+                    cancelled=self._is_over,
+                )
+            )
+        except BaseException as error:
+            self._outcome.set_exception(error)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, after so many seconds at most."""
+        try:
+            self._outcome.exception(seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def report(self) -> "VideoReport":
+        """Raises what the translation raised."""
+        return self._outcome.result()
+
+    def _note(self, share: float, seconds_left: float | None) -> None:
+        self.share = share
+        spent = time.monotonic() - self._began
+        needed = spent + (seconds_left or 0.0)
+        if spent > MOST_SECONDS_OF_WORK or (spent > SURE_AFTER and needed > 1.5 * MOST_SECONDS_OF_WORK):
+            most = time_left(MOST_SECONDS_OF_WORK).removesuffix(" left")
+            self.given_up = f"This video would take longer than the {most} there are: cut it, or make it smaller."
+
+    def _is_over(self) -> bool:
+        self._frames += 1
+        if self._frames > MOST_FRAMES:
+            self.given_up = f"This video has more than {MOST_FRAMES:,} frames: cut it into pieces."
+        return self._work.stopped() or self.given_up is not None
+
+
+def check(source: Path) -> None:
+    """Raises CycleganError for what is more than the page takes, in a sentence."""
+    from cyclegan_core.video.reader import VideoReader, printable
+
+    name = printable(source)
+    if not source.exists():
+        raise VideoError(f"{name} has been deleted here in the meantime: choose it again.")
+    if source.stat().st_size > MAX_FILE_BYTES:
+        raise VideoError(f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB: cut it, or make it smaller.")
+    with VideoReader(source) as reader:
+        if reader.seconds and reader.seconds > LONGEST_SECONDS + 1:  # a minute is often a few frames longer
+            limit = f"{LONGEST_SECONDS:.0f} s is the most here"
+            raise VideoError(f"{name} is {reader.seconds:.0f} s long, and {limit}: cut it into pieces.")
+
+
+def sentences(report: "VideoReport", *, whole: bool = False) -> list[str]:
+    """What became of the video, for people. whole: the translation was of whole pictures."""
+    if not whole and not report.frames_with_faces:
+        return ["No face was found, so the video is as it was. Try one in which faces are larger."]
+    share = report.frames_with_faces / report.frames
+    found = "all frames" if share > 0.99 else f"{share:.0%} of the frames" if share >= 0.01 else "a few frames"
+    what = "each frame translated as a whole" if whole else f"with a face in {found}"
+    said_of_it = [f"Done: {report.seconds:.0f} s of video, {what}."]
+    if not report.had_sound:
+        said_of_it.append("The video has no sound.")
+    if report.skipped:
+        said_of_it.append(f"{report.skipped} damaged {'frame was' if report.skipped == 1 else 'frames were'} left out.")
+    return said_of_it
+
+
+def add_video(backstage: Backstage) -> None:
+    """Builds the tab within the Blocks that are open."""
+    actions = VideoActions(backstage)
+    choices = backstage.choices()
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=4, min_width=300):
+            video = FileInput(label=f"Video of up to {LONGEST_SECONDS:.0f} s", height=160, elem_id="video-file")
+            step = gr.Radio(choices, value=choices[0][1] if choices else None, label="Translation")
+            then = gr.Dropdown([NOTHING_MORE, *choices], value="", label="Then", filterable=False)
+            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength")
+            largest_only = gr.Checkbox(label="Only the largest face")
+            with gr.Row():
+                button = gr.Button("Translate", variant="primary", min_width=120)
+                cancel = gr.Button("Cancel", visible=False, min_width=120, elem_id="cancel-video")
+        with gr.Column(scale=7, min_width=300):
+            status = gr.HTML(EMPTY, elem_id="video-status")
+            result = gr.Video(
+                label="Result", interactive=False, visible=False, buttons=["download"], elem_id="video-result"
+            )
+    work = gr.State()
+
+    def refresh() -> tuple[Any, Any]:
+        with told():
+            backstage.studio()  # waits until the translations are loaded
+            now = backstage.choices()
+            return gr.Radio(now, value=now[0][1] if now else None), gr.Dropdown([NOTHING_MORE, *now], value="")
+
+    gr.on(None, refresh, None, [step, then], **AT_ONCE)
+    button.click(actions.begin, [video, work], [work, button, cancel, status], **CHECKS).success(
+        actions.translate,
+        [video, step, then, strength, largest_only, work],
+        [status, result],
+        show_progress_on=status,
+        scroll_to_output=True,
+        **LANE,
+        **PRIVATE,
+    ).then(actions.idle, None, [button, cancel], **AT_ONCE).failure(actions.idle, None, [button, cancel], **AT_ONCE)
+    cancel.click(actions.cancel, work, cancel, **AT_ONCE)

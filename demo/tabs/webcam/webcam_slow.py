@@ -1,0 +1,97 @@
+"""Webcam by gradio's own streaming, for where the live view cannot work: slower, and through gradio's queue."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+import numpy as np
+from gradio.data_classes import ImageData
+from numpy.typing import NDArray
+
+from demo.backstage import Backstage
+from demo.pictures import PhotoInput, told
+from demo.tabs.webcam import frames
+
+if TYPE_CHECKING:
+    from cyclegan_core.video.stream import FaceStream
+
+PEOPLE = 2  # who can use it at the same time
+TURN_SECONDS = 120
+STREAM_EVERY = 0.1  # seconds; gradio manages no more than about ten frames a second with more than one person
+KEPT_SECONDS = 60
+NOTHING_MORE = ("Nothing more", "")
+WORDS = (
+    "For browsers and networks in which the live view above does not work. Click the camera to begin, and then Record; "
+    "nothing is kept. A turn ends after two minutes."
+)
+
+
+class CameraInput(PhotoInput):
+    """A gr.Image that streams a camera: its frames come as data URLs, not as files, and in by `frames.decode`."""
+
+    def preprocess(self, payload: ImageData | None) -> NDArray[np.uint8] | None:  # type: ignore[override]
+        if payload is None:
+            return None
+        with told():
+            return frames.decode(payload.url)
+
+
+def add_slow_mode(backstage: Backstage) -> gr.Accordion:
+    def process(
+        frame: NDArray[np.uint8] | None,
+        first: str | None,
+        then: str | None,
+        strength: float,
+        nearest: bool,
+        stream: "FaceStream | None",
+    ) -> tuple[str, "FaceStream | None"]:
+        if frame is None:
+            return "", stream
+        with told():
+            from cyclegan_core.video.stream import FaceStream  # here, as PyTorch takes seconds to import
+
+            studio = backstage.studio()
+            stream = stream or FaceStream(studio)
+            chain = studio.chain("+".join(filter(None, (first, then))))
+            made = stream.process(frame, chain, strength=strength, time=time.monotonic(), largest_only=nearest)
+            return f'<img src="{frames.encode(made)}" alt="The camera\'s picture, translated">', stream
+
+    def choices() -> tuple[gr.Dropdown, gr.Dropdown]:
+        with told():
+            backstage.studio()
+            found = backstage.choices()
+        return gr.Dropdown(choices=found, value=found[0][1]), gr.Dropdown(choices=[NOTHING_MORE, *found])
+
+    offered = backstage.choices()
+    with gr.Accordion("Slow mode, if the live view fails", open=False, elem_id="webcam-slow") as slow:
+        gr.Markdown(WORDS)
+        with gr.Row():
+            first = gr.Dropdown(offered, value=offered[0][1] if offered else None, label="Translation", min_width=200)
+            then = gr.Dropdown([NOTHING_MORE, *offered], value="", label="Then", min_width=200)
+            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength", min_width=200)
+            nearest = gr.Checkbox(label="Only the nearest face", min_width=200)
+        with gr.Row():
+            camera = CameraInput(
+                label="Camera",
+                sources=["webcam"],
+                streaming=True,
+                format="jpeg",
+                buttons=[],
+                min_width=280,
+                webcam_options=gr.WebcamOptions(mirror=True, constraints={"video": {"width": 640, "height": 480}}),
+            )
+            shown = gr.HTML(elem_id="webcam-slow-picture", min_height=200)  # a gr.Image would write each to a file
+    stream = gr.State(time_to_live=KEPT_SECONDS)
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    camera.stream(
+        process,
+        [camera, first, then, strength, nearest, stream],
+        [shown, stream],
+        stream_every=STREAM_EVERY,
+        time_limit=TURN_SECONDS,
+        concurrency_id="webcam-slow",
+        concurrency_limit=PEOPLE,
+        **private,
+    )
+    slow.expand(choices, None, [first, then], queue=False, **private)
+    return slow

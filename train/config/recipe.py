@@ -1,0 +1,160 @@
+"""The config of a run: a preset or an earlier recipe, and what the command line says otherwise."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.translations.translation import Translation
+from train.config.presets import PRESETS, preset
+from train.config.train_config import TrainConfig
+from train.training.distributed import Team
+from train.training.initialisation import Start, grown, judges_go_on
+
+HEAD_START = 0.05  # of the budget, for new discriminators of a run that starts from a translation
+# What another run need not have from the one that made its start.
+OF_ONE_RUN = ("validation", "seed", "accumulate", "bf16", "compile", "head_start")
+
+
+def recipe(
+    options: argparse.Namespace, start: Start | None, team: Team, saved: Mapping[str, Any] | None = None
+) -> TrainConfig:
+    """What the command line asks for, on top of a preset or of the recipe of the translation that it starts from.
+
+    options: of `train/run.py`. saved: the config of the run by `--init` that is there already, if any: it goes
+    on whatever has become of its start. Raises CycleganError.
+    """
+    asked = _asked(options, team)
+    by_hand = _set_by_hand(options)
+    if options.grow and not options.init:
+        raise CycleganError("--grow needs --init, which says what is to grow")
+    if saved is not None:
+        return _known_fields(preset("cyclegan"), saved).with_fields(asked | by_hand)
+    if start is None:
+        return _with_batch(preset(options.preset or "cyclegan"), options).with_fields(asked | by_hand)
+    if options.preset:
+        config = preset(options.preset)
+    else:
+        config, whose = recipe_of(start.translation)
+        if team.leads:
+            print(f"Recipe: {whose}", flush=True)
+    begun = start.translation.config
+    config = config.with_fields(_inherited(begun, config, named=not options.preset))
+    if options.licence and begun.data_licence not in ("unknown", options.licence):
+        asked["data_licence"] = f"{options.licence}; begun with weights trained on {begun.data_licence}"
+    if options.grow:
+        asked.pop("size", None)
+        config = grown_config(config, options.size)
+    config = config.with_fields(asked | by_hand)
+    if "head_start" not in by_hand:
+        config = config.with_fields({"head_start": 0.0 if judges_go_on(start, config) else HEAD_START})
+    return config
+
+
+def _asked(options: argparse.Namespace, team: Team) -> dict[str, Any]:
+    """The fields that options of the command line are about."""
+    asked: dict[str, Any] = {}
+    if options.name:
+        asked["translation"] = options.name
+    if options.directions:
+        asked["directions"] = tuple(name.strip() for name in options.directions.split(","))
+    if options.licence:
+        asked["data_licence"] = options.licence
+    for name in ("size", "batch", "learning_rate", "seed"):
+        if getattr(options, name) is not None:
+            asked[name] = getattr(options, name)
+    if options.size is not None:
+        asked["stages"] = ()
+    if options.bf16 is None:
+        asked["bf16"] = team.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        asked["bf16"] = options.bf16
+    if options.compile:
+        asked["compile"] = True
+    return asked
+
+
+def _set_by_hand(options: argparse.Namespace) -> dict[str, Any]:
+    """What `--set` says. Raises CycleganError."""
+    fields_set: dict[str, Any] = {}
+    for setting in options.set:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise CycleganError(f"--set takes FIELD=VALUE, such as --set cycle=5, not {setting!r}")
+        try:
+            fields_set[name] = json.loads(value)
+        except json.JSONDecodeError:
+            fields_set[name] = value  # a word needs no quotes
+    return fields_set
+
+
+def _with_batch(config: TrainConfig, options: argparse.Namespace) -> TrainConfig:
+    """The batch that is asked for in every stage; no stages where another size is asked for."""
+    if options.size is not None or options.batch is None:
+        return config
+    return replace(config, stages=tuple(stage._replace(batch=options.batch) for stage in config.stages))
+
+
+def _inherited(begun: TranslationConfig, config: TrainConfig, *, named: bool) -> dict[str, Any]:
+    """What a run takes over from the translation that it starts from."""
+    last = config.all_stages()[-1]
+    inherited: dict[str, Any] = {
+        "generator": begun.generator,
+        "generator_arguments": begun.generator_arguments,
+        "output": begun.output,
+        "gain": begun.gain,
+        "stages": (),  # it has been through them
+        "size": begun.crop.size if begun.crop else last.size,
+        "batch": last.batch,
+    }
+    if named:
+        inherited["translation"] = begun.name
+        inherited["directions"] = tuple(begun.directions.get(way, way.value) for way in Direction)
+    return inherited
+
+
+def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
+    """The recipe that a translation was trained by, else the preset of its name or `cyclegan`; and which it is."""
+    told = init.config.training.get("config")
+    name = init.config.name if init.config.name in PRESETS else "cyclegan"
+    if isinstance(told, dict):
+        with suppress(CycleganError):  # of another program, or of another version of this one
+            recipe = {field: value for field, value in told.items() if field not in OF_ONE_RUN}
+            return _known_fields(preset(name), recipe), f"that of {init.config.name}'s own training"
+    return preset(name), f"the preset {name}"
+
+
+def _known_fields(config: TrainConfig, told: Mapping[str, Any]) -> TrainConfig:
+    known = {field.name for field in fields(TrainConfig)}
+    return config.with_fields({name: value for name, value in told.items() if name in known})
+
+
+def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
+    """The config at twice its size, or at the `size` given. Raises CycleganError.
+
+    Discriminators get a finer one beside them, so that there is one that sees as much of the picture as before (the
+    progressive growing of Karras et al. 2018, with Wang et al. 2018's discriminators).
+    """
+    begun = config.size
+    size = size or 2 * begun
+    factor = size // begun
+    if factor < 2 or begun * factor != size or factor & (factor - 1):
+        raise CycleganError(f"--grow goes from {begun} pixels to {2 * begun}, {4 * begun} and so on, not to {size}")
+    if not config.generator.endswith("ResnetGenerator") or config.output == "change":
+        raise CycleganError(
+            "--grow is for ResNet generators that paint whole pictures; leave it out: --size alone trains this one on "
+            "larger pictures"
+        )
+    grows: dict[str, Any] = {"size": size, "generator_arguments": grown(config.generator_arguments, factor)}
+    if config.discriminator in ("PatchDiscriminator", "MultiscaleDiscriminator"):
+        before = 1 if config.discriminator == "PatchDiscriminator" else config.discriminator_arguments.get("scales", 2)
+        scales = {"scales": before + factor.bit_length() - 1}
+        grows["discriminator"] = "MultiscaleDiscriminator"
+        grows["discriminator_arguments"] = {**config.discriminator_arguments, **scales}
+    return config.with_fields(grows)

@@ -1,0 +1,1 @@
+"""Pictures on their way into training: folders, caches, streams of shards, batches."""

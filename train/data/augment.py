@@ -1,0 +1,33 @@
+"""Random flips, turns, zooms and shifts of a batch, on the device of the pictures."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from train.config.train_config import TrainConfig
+
+
+def augment(pictures: Tensor, config: TrainConfig, *, size: int, rank: int = 0, world: int = 1) -> Tensor:
+    """Uint8 (B, 3, H, W) to float32 (B, 3, size, size) in [-1, 1], each flipped, turned, zoomed and shifted at random.
+
+    The draw is torch's global one, on the CPU; the arithmetic is on the device of the pictures. With `world` processes
+    every one draws for the `B * world` pictures of all of them and takes its own rows, so that two processes with the
+    same generator state do what one would do.
+    """
+    count = len(pictures)
+
+    def uniform(limit: float) -> Tensor:
+        return (torch.rand(count * world) * 2 - 1) * limit
+
+    angle = uniform(math.radians(config.turn))
+    scale = torch.exp(uniform(math.log1p(config.zoom)))
+    mirror = torch.where(torch.rand(count * world) < 0.5, -1.0, 1.0) if config.flip else torch.ones(count * world)
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    rows = [torch.stack([cos * mirror, -sin, uniform(2 * config.shift)], dim=1)]
+    rows.append(torch.stack([sin * mirror, cos, uniform(2 * config.shift)], dim=1))
+    moves = torch.stack(rows, dim=1)[rank * count : (rank + 1) * count].to(pictures.device, non_blocking=True)
+    grid = F.affine_grid(moves, [count, 3, *pictures.shape[2:]], align_corners=False)
+    moved = F.grid_sample(pictures.float() / 127.5 - 1, grid, padding_mode="reflection", align_corners=False)
+    return F.interpolate(moved, (size, size), mode="area") if moved.shape[-1] != size else moved

@@ -1,0 +1,88 @@
+"""Both domains of a run as augmented batches, through its stages and across its breaks."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cyclegan_core.errors import CycleganError
+from train.config.train_config import Stage, TrainConfig
+from train.data.augment import augment
+from train.data.domain import Domain, State
+from train.data.folders import open_domain
+from train.training.distributed import Team
+
+
+class Batches:
+    """Opens trainA and trainB of `data` at the size of each stage; the order of the pictures goes on through all.
+
+    saved: what `to_checkpoint` of an earlier session returned. Raises CycleganError.
+    """
+
+    def __init__(
+        self, config: TrainConfig, data: Path, team: Team, saved: dict[str, list[State]] | None = None
+    ) -> None:
+        self._config, self._data, self._team = config, data, team
+        parts = team.world * config.accumulate
+        for stage in config.all_stages():
+            if stage.batch % parts:
+                raise CycleganError(
+                    f"a batch of {stage.batch} cannot be shared out evenly to {team.world} process(es) in "
+                    f"{config.accumulate} part(s) each; choose batches that are multiples of {parts}"
+                )
+        self._states = {side: _own_state(states, team) for side, states in saved.items()} if saved else {}
+        self._domains: dict[str, Domain] = {}
+        self.stage = Stage(0, 0, 0.0)  # none yet
+        self.rows = 0  # pictures of a batch that this process sees
+
+    def enter(self, stage: Stage) -> None:
+        """Batches are those of this stage from now on."""
+        if self._domains:
+            self._states = {side: domain.state_dict() for side, domain in self._domains.items()}
+        self.close()
+        for side in "ab":
+            domain = open_domain(
+                self._data, f"train{side.upper()}", stage.size, seed=self._config.seed, rank=self._team.rank,
+                world=self._team.world, device=self._team.device, holdout=self._config.validation,
+            )  # fmt: skip
+            if self._team.leads and not self._domains.get(side):
+                for file, reason in domain.skipped:
+                    print(f"skipped: {file}: {reason}", flush=True)
+            if side in self._states:
+                domain.load_state_dict(self._states[side])
+            self._domains[side] = domain
+        self.stage, self.rows = stage, stage.batch // self._team.world
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """This process's part of the next batch of A and of B: float (B, 3, S, S) in [-1, 1], augmented."""
+        a, b = (self._augmented(self._domains[side].take(self.rows)) for side in "ab")
+        return a, b
+
+    def _augmented(self, pictures: Tensor) -> Tensor:
+        size, rank, world = self.stage.size, self._team.rank, self._team.world
+        moved = augment(pictures, self._config, size=size, rank=rank, world=world)
+        return moved.contiguous(memory_format=torch.channels_last)
+
+    def counts(self) -> dict[str, int | None]:
+        """Training pictures of each domain, None where nobody has counted a stream."""
+        return {side: domain.count for side, domain in self._domains.items()}
+
+    def to_checkpoint(self) -> dict[str, list[State]]:
+        """For each domain the states of all processes, every one of which has to call this."""
+        return {side: self._team.all(domain.state_dict()) for side, domain in self._domains.items()}
+
+    def close(self) -> None:
+        for domain in self._domains.values():
+            domain.close()
+
+
+def _own_state(states: list[dict[str, Any]], team: Team) -> State:
+    """What this process has to go on from; the states of a folder are the same for all processes."""
+    if len(states) == team.world:
+        return states[team.rank]
+    if any(state != states[0] for state in states):
+        raise CycleganError(
+            f"this run reads a stream by {len(states)} processes and can go on only with as many, not {team.world}"
+        )
+    return states[0]

@@ -1,0 +1,1 @@
+"""Measuring translations: metrics, the networks that they need, sample sheets."""

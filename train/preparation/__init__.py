@@ -1,0 +1,1 @@
+"""From published sets to trainA, trainB, testA and testB."""

@@ -1,0 +1,1 @@
+"""The training itself: the loop, its step, its state, checkpoints and snapshots."""

@@ -1,0 +1,84 @@
+"""All that a run needs to go on exactly where it was, in one file that is written whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cyclegan_core.errors import CycleganError
+from train.config.train_config import TrainConfig
+
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+def write_atomically(path: Path, state: dict[str, Any]) -> None:
+    """Raises CycleganError when it cannot be written; what was there before then stays as it is."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save(state, partial)
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
+        reason = getattr(error, "strerror", None) or "is the disk full?"
+        raise CycleganError(
+            f"{path.name} cannot be written to {path.parent} ({reason}); free some space; the last good one is kept"
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Raises CycleganError when it cannot be written; the last good checkpoint then stays as it is."""
+    write_atomically(folder / CHECKPOINT_FILE, state)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """The state of the last checkpoint on the CPU, or None where there is none. Raises CycleganError when damaged."""
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not {"config", "networks", "batches"} <= state.keys():
+            raise ValueError("it is none of this program, or of another version of it")
+        return state
+    except Exception as error:  # torch raises whatever its zip and pickle readers raise
+        raise CycleganError(f"{CHECKPOINT_FILE} in {folder.name} is damaged; delete it to start again") from error
+
+
+def saved_config(folder: Path) -> dict[str, Any] | None:
+    """The config of the run that the folder holds, or None. Raises CycleganError where the checkpoint is damaged."""
+    saved = load_checkpoint(folder)
+    return None if saved is None else saved["config"]
+
+
+def check_same(config: TrainConfig, saved: dict[str, Any] | None, folder: Path) -> None:
+    """Raises CycleganError, naming the fields, where the checkpoint in the folder is that of another config."""
+    if saved and (changed := config.differences(saved["config"])):
+        raise CycleganError(
+            f"{folder.name} holds a run with another {', '.join(changed)}; use another --output or delete it"
+        )
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Makes and holds the folder of a run, and clears what a killed run has left half-written.
+
+    Raises CycleganError where another process holds it. Some network disks know no locks: there nobody is kept out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CycleganError(f"another run is writing to {folder}; wait for it or name another --output") from error
+        except (ImportError, OSError):
+            pass
+        for partial in folder.glob(f".{CHECKPOINT_FILE}.*"):
+            partial.unlink(missing_ok=True)
+        yield

@@ -1,0 +1,146 @@
+"""Where a run begins that does not begin from nothing: a translation's generators, and a run's discriminators."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.networks import MultiscaleDiscriminator, build_discriminator
+from cyclegan_core.networks.conditioned import Conditioned
+from cyclegan_core.translations.translation import Translation
+from train.config.train_config import TrainConfig
+from train.training.checkpoint import load_checkpoint
+from train.training.snapshots import read_translation
+from train.training.step import Networks
+
+Arguments = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A translation and, where it is that of a run's folder, what the checkpoint says of the discriminators.
+
+    judges: `config`, which is that of the run, and the `weights` of `judge_a` and `judge_b`.
+    """
+
+    translation: Translation
+    judges: dict[str, Any] | None = None
+
+
+def read_start(name: str) -> Start:
+    """What `--init` names: an embedded translation, a folder, a Hub repo or the folder of a run. Raises CycleganError.
+
+    A run's discriminators know both domains; new ones would first lead the generators back to where those began.
+    """
+    translation = read_translation(name)
+    saved = load_checkpoint(Path(name)) if Path(name).is_dir() else None
+    if saved is None:
+        return Start(translation)
+    return Start(translation, {"config": saved["config"], "weights": saved["networks"].get("discriminators", {})})
+
+
+def grown(arguments: Arguments, factor: int) -> dict[str, Any]:
+    """The arguments of a ResNet generator of `factor` times the size which sees the same layout and paints more of it.
+
+    Its last layers are new, one for each doubling; all before work at the sizes that they worked at, and what they
+    painted is enlarged and added to.
+    """
+    attention = [scale * factor for scale in arguments.get("attention", ())]
+    return {
+        **arguments,
+        "coarse": arguments.get("coarse", 1) * factor,
+        "skips": arguments.get("skips", 0) + factor.bit_length() - 1,
+        **({"attention": attention} if attention else {}),
+    }
+
+
+def _start_generators(generators: Mapping[Any, nn.Module], start: Translation, config: TrainConfig) -> None:
+    """Copies weights in place. A translation of one way is the start of that way only. Raises CycleganError."""
+    begun = start.config
+    factor = config.generator_arguments.get("coarse", 1) // begun.generator_arguments.get("coarse", 1)
+    grows = factor > 1 and dict(config.generator_arguments) == grown(begun.generator_arguments, factor)
+    for direction, generator in generators.items():
+        if direction not in start.generators:
+            continue
+        try:
+            if grows:
+                _copy_grown(start.generators[direction], generator)
+            else:
+                generator.load_state_dict(start.generators[direction].state_dict())
+        except RuntimeError as error:
+            raise CycleganError(
+                f"{start.source} has another generator than this preset; it cannot be the start"
+            ) from error
+
+
+@torch.no_grad()
+def _copy_grown(old: nn.Module, new: nn.Module) -> None:
+    """The new one paints what the old one did, enlarged, until its last layers have learned to add to that.
+
+    Raises RuntimeError where the networks differ otherwise.
+    """
+    old, new = (net.net if isinstance(net, Conditioned) else net for net in (old, new))
+    trunk, new_trunk = (_weighted(net.get_submodule("net")) for net in (old, new))
+    painters = [*_weighted(old.get_submodule("skips")), trunk.pop()]
+    skips = _weighted(new.get_submodule("skips"))
+    pairs = [*zip(trunk, new_trunk, strict=False), *zip(painters, skips[: len(painters)], strict=True)]
+    for source, target in pairs:
+        target.load_state_dict(source.state_dict())
+    for fresh in (*skips[len(painters) :], new_trunk[-1]):
+        for parameter in fresh.parameters():
+            parameter.zero_()
+
+
+def _weighted(net: nn.Module) -> list[nn.Module]:
+    """The layers that have weights of their own, in order."""
+    return [layer for layer in net.modules() if list(layer.parameters(recurse=False))]
+
+
+def judges_go_on(start: Start, config: TrainConfig) -> bool:
+    """Whether the discriminators of this config go on from those of the start, with no new one among them."""
+    judge = build_discriminator(config.discriminator, config.discriminator_arguments)
+    pairs = _pairs("judge_a", judge, start, config)
+    return sum(len(target.state_dict()) for target, _ in pairs) == len(judge.state_dict())
+
+
+def begin_from(start: Start, nets: Networks, config: TrainConfig) -> None:
+    """Copies the weights of generators and, where they fit, of discriminators, in place. Raises CycleganError."""
+    _start_generators(nets.generators(), start.translation, config)
+    for name, judge in nets.discriminators().items():
+        for target, weights in _pairs(name, judge, start, config):
+            target.load_state_dict(weights)
+
+
+def _pairs(name: str, judge: nn.Module, start: Start, config: TrainConfig) -> list[tuple[nn.Module, dict[str, Tensor]]]:
+    """The parts of a discriminator that go on from the start, each with its weights; none where they do not fit."""
+    if start.judges is None:
+        return []
+    begun = start.judges["config"]
+    weights = _below(start.judges["weights"], name)
+    if begun["discriminator"] == config.discriminator and begun["size"] == config.size:
+        pairs = [(judge, weights)]
+    elif isinstance(judge, MultiscaleDiscriminator):  # each goes on at the size at which it was
+        old = [weights] if begun["discriminator"] == "PatchDiscriminator" else []
+        if begun["discriminator"] == config.discriminator:
+            old = [_below(weights, f"judges.{i}") for i in range(begun["discriminator_arguments"].get("scales", 2))]
+        finer = (config.size // begun["size"]).bit_length() - 1
+        same_sizes = finer >= 0 and begun["size"] << finer == config.size
+        pairs = list(zip(judge.judges[finer:], old, strict=False)) if same_sizes else []
+    else:  # of patches, on pictures of another size
+        pairs = [(judge, weights)] if begun["discriminator"] == config.discriminator else []
+    return pairs if all(_fits(target, own) for target, own in pairs) else []
+
+
+def _below(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """The weights of the module of this name, by their names in it."""
+    prefix = f"{name}."
+    return {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
+
+
+def _fits(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
+    own = module.state_dict()
+    return {name: own[name].shape for name in own} == {name: weights[name].shape for name in weights}
