@@ -12,12 +12,13 @@ from cyclegan_core import images
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation, build_generator
-from tests.browser import address, browser, playwright, visit
-from tests.command_line import run, two_faces, wall
+from tests import ROOT
+from tests.support.browser import address, browser, playwright, visit
+from tests.support.command_line import run, two_faces, wall
 
 __all__ = ["address", "browser", "playwright", "run", "two_faces", "visit", "wall"]  # fixtures of theirs
 
-PHOTOS = Path(__file__).parents[2] / "shared" / "photos"
+PHOTOS = ROOT.parent / "shared" / "photos"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,159 @@
+"""`FaceTranslator`, the public way in, on real photographs with small generators."""
+
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cyclegan_core import FaceTranslator, images
+from cyclegan_core.errors import TranslationError
+from cyclegan_core.inference.engines import engine_name, make_engine
+from cyclegan_core.inference.translator import TranslatedPicture
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation, build_generator
+from tests import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture(scope="module")
+def translator(tiny_translation: Path) -> FaceTranslator:
+    return FaceTranslator.from_pretrained(str(tiny_translation))
+
+
+@pytest.fixture(scope="module")
+def two_people() -> np.ndarray:
+    return images.load(EXAMPLES / "two_people.jpg")
+
+
+def test_both_faces_are_found_and_changed(translator: FaceTranslator, two_people: np.ndarray) -> None:
+    kept = two_people.copy()
+    result = translator(two_people, "to_female")
+    assert (result.dtype, result.shape) == (np.uint8, two_people.shape)
+    assert [face.face.box[0] for face in result.faces] == sorted(face.face.box[0] for face in result.faces)
+    assert len(result.faces) == 2
+    assert np.array_equal(two_people, kept)
+    for face in result.faces:
+        assert face.before.shape == face.after.shape == (256, 256, 3)
+        # The tiny generator reddens: the middle must be redder than before, in this face as in the other.
+        before, after = (crop[96:160, 96:160].astype(int).mean((0, 1)) for crop in (face.before, face.after))
+        assert after[0] - after[1] > before[0] - before[1] + 15
+
+
+def test_what_lies_outside_the_faces_is_bit_identical(translator: FaceTranslator, two_people: np.ndarray) -> None:
+    result = translator(two_people, "to_male")
+    touched = (np.asarray(result) != two_people).any(axis=2)
+    allowed = np.zeros_like(touched)
+    for item in translator.generate(two_people, "to_male"):
+        assert item.alignment is not None
+        left, top, right, bottom = item.alignment.footprint(*two_people.shape[:2]) or (0, 0, 0, 0)
+        allowed[top:bottom, left:right] = True
+    assert touched.any()
+    assert not (touched & ~allowed).any()
+
+
+def test_strength_runs_from_nothing_to_everything(translator: FaceTranslator, two_people: np.ndarray) -> None:
+    generated = translator.generate(two_people, "to_female")
+    changes = [
+        np.abs(np.asarray(translator.blend(two_people, generated, s)).astype(int) - two_people).sum()
+        for s in (0.0, 0.25, 0.5, 1.0)
+    ]
+    assert changes[0] == 0
+    assert changes == sorted(changes)
+    assert changes[2] / changes[3] == pytest.approx(0.5, abs=0.1)
+
+
+def test_gain_multiplies_the_change(tiny_translation: Path, two_people: np.ndarray) -> None:
+    plain = Translation.load(tiny_translation)
+    bold = FaceTranslator(Translation(replace(plain.config, gain=2.0), plain.generators))
+    once, twice = (t.generate(two_people, "to_male")[0].generated for t in (FaceTranslator(plain), bold))
+    assert np.allclose(twice, 2 * once, atol=1e-3)
+
+
+def test_no_face_is_the_same_picture_and_no_faces(translator: FaceTranslator) -> None:
+    picture = np.full((120, 200, 3), 90, np.uint8)
+    result = translator(picture, "to_female")
+    assert np.array_equal(result, picture)
+    assert result.faces == ()
+
+
+def test_a_slice_of_the_result_claims_no_faces(translator: FaceTranslator, two_people: np.ndarray) -> None:
+    part = translator(two_people, "to_female")[:10]
+    assert isinstance(part, TranslatedPicture)
+    assert part.faces == ()
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_a_strength_outside_the_range_is_an_error(
+    translator: FaceTranslator, two_people: np.ndarray, strength: float
+) -> None:
+    with pytest.raises(ValueError, match="strength must be from 0 to 1"):
+        translator(two_people, "to_female", strength)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [None, "a.jpg", np.zeros((8, 8)), np.zeros((8, 8, 3)), np.zeros((8, 8, 4), np.uint8), np.zeros((0, 3, 3), "u1")],
+)
+def test_what_is_no_picture_is_an_error(translator: FaceTranslator, picture: object) -> None:
+    with pytest.raises(ValueError, match="picture"):
+        translator(picture, "to_female")  # type: ignore[arg-type]
+
+
+def test_an_unknown_direction_is_a_sentence(translator: FaceTranslator, two_people: np.ndarray) -> None:
+    with pytest.raises(TranslationError, match="it goes to_female or to_male"):
+        translator(two_people, "older")
+
+
+def test_threads_get_the_same_as_one_alone(translator: FaceTranslator, two_people: np.ndarray) -> None:
+    alone = [np.asarray(translator(two_people, d)) for d in translator.directions]
+    results: dict[int, np.ndarray] = {}
+
+    def work(i: int) -> None:
+        results[i] = np.asarray(translator(two_people, translator.directions[i % 2]))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, result in results.items():
+        assert np.array_equal(result, alone[i % 2])
+
+
+@pytest.mark.parametrize(("size", "sides"), [(32, (32, 32)), (128, (128, 128)), (None, (24, 40))])
+def test_every_engine_agrees_with_the_module(tiny_translation: Path, size: int | None, sides: tuple[int, int]) -> None:
+    generator = Translation.load(tiny_translation).generators[Direction.A_TO_B]
+    x = np.random.default_rng(0).uniform(-1, 1, (11, 3, *sides)).astype(np.float32)
+    with torch.inference_mode():
+        expected = generator(torch.from_numpy(x)).numpy()
+    assert np.abs(make_engine(generator, size)(x) - expected).max() < 1e-4
+
+
+def test_openvino_reports_to_nobody(tiny_translation: Path) -> None:
+    make_engine(Translation.load(tiny_translation).generators[Direction.A_TO_B], None)
+    assert engine_name(None) != "OpenVINO" or sys.modules["openvino_telemetry"] is None
+
+
+def test_a_translation_of_whole_pictures_takes_any_size(tiny_translation: Path) -> None:
+    faces = Translation.load(tiny_translation)
+    config = replace(faces.config, crop=None)
+    translator = FaceTranslator(Translation(config, faces.generators))
+    for height, width in ((17, 33), (120, 90), (300, 1500)):
+        picture = np.full((height, width, 3), 100, np.uint8)
+        result = translator(picture, "to_female")
+        assert result.shape == picture.shape
+        assert (np.asarray(result) != picture).any(axis=2).all()
+
+
+def test_a_painter_replaces_the_face(tiny_translation: Path, two_people: np.ndarray) -> None:
+    faces = Translation.load(tiny_translation)
+    config = replace(faces.config, output="picture", generator_arguments={"channels": 8, "blocks": 1})
+    generators = {direction: build_generator(config).eval() for direction in Direction}
+    result = FaceTranslator(Translation(config, generators))(two_people, "to_female")
+    for face in result.faces:
+        assert np.abs(face.after.astype(int) - face.before)[96:160, 96:160].mean() > 20

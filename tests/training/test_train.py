@@ -1,0 +1,284 @@
+"""Training: it resumes exactly, survives kills, refuses what does not fit, and leaves a usable translation."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_core import images
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
+from cyclegan_core.translations.config import Crop, Direction
+from cyclegan_core.translations.translation import Translation
+from tests import ROOT
+from train.config.schedule import Budget
+from train.config.train_config import TrainConfig
+from train.data.augment import augment
+from train.data.folders import Shuffled, load_pictures
+from train.evaluation.classifier import mislead, share_of_b, train_classifier
+from train.training.distributed import Team
+from train.training.initialisation import Start
+from train.training.loop import train
+
+TINY = TrainConfig(
+    translation="tiny",
+    directions=("warmer", "colder"),
+    size=16,
+    generator="MobileResnetGenerator",
+    generator_arguments={"channels": 4, "blocks": 1, "norm": "channel", "residual": True},
+    discriminator_arguments={"channels": 4, "layers": 1, "norm": "none", "spectral": True},
+    output="change",
+    batch=2,
+    pool=3,
+    identity_every=2,
+    variation=0.1,
+    cross_domain=1.0,
+    validation=0.0,
+)
+
+
+def go(
+    crops: Path,
+    output: Path,
+    config: TrainConfig = TINY,
+    *,
+    pictures: int = 16,
+    stop_after: int | None = None,
+    start: Start | None = None,
+) -> Translation:
+    """Trains, and asks to stop after so many steps."""
+    steps = 0
+
+    def stop() -> bool:
+        nonlocal steps
+        steps += 1
+        return stop_after is not None and steps > stop_after
+
+    return train(
+        config,
+        crops,
+        output,
+        budget=Budget(pictures=pictures),
+        team=Team(torch.device("cpu")),
+        crop=Crop(16, TIGHT_TEMPLATE),
+        start=start,
+        stop_asked=stop,
+    )
+
+
+def weights(translation: Translation) -> list[torch.Tensor]:
+    return [p for d in Direction for p in translation.generators[d].parameters()]
+
+
+def test_a_run_that_stopped_goes_on_exactly(crops: Path, tmp_path: Path) -> None:
+    whole = go(crops, tmp_path / "whole")
+    go(crops, tmp_path / "halves", stop_after=3)
+    torch.manual_seed(999)  # whatever happened in between
+    halves = go(crops, tmp_path / "halves")
+    for a, b in zip(weights(whole), weights(halves), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_the_same_seed_gives_the_same_and_another_does_not(crops: Path, tmp_path: Path) -> None:
+    first, second = (go(crops, tmp_path / str(i), pictures=4) for i in range(2))
+    other = go(crops, tmp_path / "other", replace(TINY, seed=1), pictures=4)
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(second), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(first), weights(other), strict=True))
+
+
+def test_what_a_run_leaves(crops: Path, tmp_path: Path) -> None:
+    go(crops, tmp_path)
+    translation = Translation.load(tmp_path / "translation")
+    assert translation.config.directions[Direction.A_TO_B] == "warmer"
+    assert translation.config.crop == Crop(16, TIGHT_TEMPLATE)
+    assert translation.config.training["pictures"] == 16
+    assert images.load(tmp_path / "samples_00000016.png").shape[0] == 8 * 128
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
+
+
+def test_the_weights_move_towards_the_other_domain(crops: Path, tmp_path: Path) -> None:
+    config = replace(TINY, learning_rate=3e-3, cycle=1.0, identity=0.0, ema_half_life=20, cross_domain=False)
+    translation = go(crops, tmp_path, config, pictures=240)
+    x = load_pictures(crops / "testA", 16).float() / 127.5 - 1
+    with torch.inference_mode():
+        change = translation.generators[Direction.A_TO_B](x) - x
+    # From red above to blue below: what training is for, whatever else it does.
+    assert change[:, 2, 8:].mean() > 0.1
+    assert change[:, 0, :8].mean() < -0.1
+
+
+def test_another_config_is_refused_with_the_fields_that_differ(crops: Path, tmp_path: Path) -> None:
+    go(crops, tmp_path, pictures=2)
+    with pytest.raises(CycleganError, match="another batch, cycle;"):
+        go(crops, tmp_path, replace(TINY, batch=4, cycle=1.0))
+
+
+def test_a_damaged_checkpoint_is_a_sentence(crops: Path, tmp_path: Path) -> None:
+    go(crops, tmp_path, pictures=2)
+    content = (tmp_path / "checkpoint.pt").read_bytes()
+    (tmp_path / "checkpoint.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(CycleganError, match="damaged; delete it"):
+        go(crops, tmp_path)
+    torch.save([1, 2], tmp_path / "checkpoint.pt")  # some other file of torch
+    with pytest.raises(CycleganError, match="damaged; delete it"):
+        go(crops, tmp_path)
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(crops, tmp_path, pictures=2)
+    good = (tmp_path / "checkpoint.pt").read_bytes()
+
+    def full(*_: object) -> None:
+        raise RuntimeError("PytorchStreamWriter failed writing file")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(CycleganError, match="free some space"):
+        go(crops, tmp_path, pictures=4)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == good
+
+
+def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None:
+    first = go(crops, tmp_path / "first", pictures=2)
+    second = go(crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, start=Start(first))
+    for a, b in zip(weights(first), weights(second), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+    with pytest.raises(CycleganError, match="another generator"):
+        go(crops, tmp_path / "third", replace(TINY, generator_arguments={"channels": 8}), start=Start(first))
+
+
+def command(crops: Path, output: Path, *more: str) -> list[str]:
+    script = "import sys; from train import presets, run; from tests.training.test_train import TINY;"
+    script += "presets.PRESETS['tiny'] = TINY; sys.exit(run.main(sys.argv[1:]))"
+    return [
+        sys.executable,
+        "-c",
+        script,
+        "--preset",
+        "tiny",
+        "--data",
+        str(crops),
+        "--output",
+        str(output),
+        "--device",
+        "cpu",
+        "--snapshot-minutes",
+        "0.02",
+        "--threads",
+        "1",
+        *more,
+    ]
+
+
+def start(crops: Path, output: Path, *more: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        command(crops, output, *more), cwd=ROOT, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 60
+    while not path.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_run_killed_again_and_again_ends_with_the_same_weights(crops: Path, tmp_path: Path) -> None:
+    whole = start(crops, tmp_path / "whole", "--pictures", "400")
+    said, _ = whole.communicate(timeout=120)
+    assert whole.returncode == 0, said
+    for moment in (0.0, 0.35, 0.9):  # seconds after the first checkpoint: in a step, in a snapshot, wherever it is
+        process = start(crops, tmp_path / "killed", "--pictures", "400")
+        wait_for(tmp_path / "killed" / "checkpoint.pt", process)
+        time.sleep(moment)
+        process.kill()
+        process.communicate(timeout=60)
+    last = start(crops, tmp_path / "killed", "--pictures", "400")
+    said, _ = last.communicate(timeout=120)
+    assert last.returncode == 0, said
+    assert "Resumed after" in said
+    one, other = (weights(Translation.load(tmp_path / name / "translation")) for name in ("whole", "killed"))
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
+def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path, told: list[signal.Signals]) -> None:
+    """Twice at the same moment is what Ctrl-C is under a launcher, which passes on what all have heard already."""
+    process = start(crops, tmp_path, "--pictures", "100000000")
+    wait_for(tmp_path / "translation" / "config.json", process)
+    for number in told:
+        process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Saving, then stopping" in said
+    assert "Stopped; the same command resumes." in said
+    trained = Translation.load(tmp_path / "translation").config.training["pictures"]
+    again = start(crops, tmp_path, "--pictures", "1")
+    said, _ = again.communicate(timeout=60)
+    assert again.returncode == 0, said
+    assert f"Resumed after {trained:,} pictures" in said
+
+
+def test_shuffles_show_every_picture_once_in_a_pass() -> None:
+    sampler = Shuffled(7, seed=0)
+    passes = [sorted(sampler.take(7).tolist()) for _ in range(3)]
+    assert passes == [list(range(7))] * 3
+    sampler.take(3)
+    state = sampler.state_dict()
+    expected = sampler.take(20).tolist()
+    other = Shuffled(7, seed=5)
+    other.load_state_dict(state)
+    assert other.take(20).tolist() == expected
+
+
+@pytest.mark.parametrize("check", ["still", "moved"])
+def test_augmentation_moves_only_as_far_as_it_is_told(check: str) -> None:
+    torch.manual_seed(0)
+    pictures = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    still = replace(TINY, flip=False, turn=0.0, zoom=0.0, shift=0.0)
+    if check == "still":
+        expected = torch.nn.functional.avg_pool2d(pictures.float() / 127.5 - 1, 2)
+        assert torch.allclose(augment(pictures, still, size=16), expected, atol=1e-4)
+    else:
+        moved = augment(pictures, replace(still, flip=True), size=32)
+        plain = pictures.float() / 127.5 - 1
+        flipped = [bool(torch.allclose(m, p.flip(-1), atol=1e-4)) for m, p in zip(moved, plain, strict=True)]
+        same = [bool(torch.allclose(m, p, atol=1e-4)) for m, p in zip(moved, plain, strict=True)]
+        assert any(flipped)
+        assert any(same)
+        assert all(f != s for f, s in zip(flipped, same, strict=True))
+
+
+def test_the_classifier_learns_and_its_misleading_moves_stay_within_the_radius(crops: Path) -> None:
+    a, b = (load_pictures(crops / f"train{d}", 16) for d in "AB")
+    model = train_classifier(a, b, TINY, pictures=1600, seed=0, channels=4, radius=0.5)
+    test_a, test_b = (load_pictures(crops / f"test{d}", 16) for d in "AB")
+    assert share_of_b(model, test_a, size=16) < 0.2
+    assert share_of_b(model, test_b, size=16) > 0.8
+    x = test_a.float() / 127.5 - 1
+    target = torch.zeros(len(x))
+    moved = mislead(model, x, target, 0.5)
+    assert (moved - x).flatten(1).norm(dim=1).max() <= 0.5 + 1e-5
+    assert model(moved).mean() > model(x).mean()
+
+
+def test_training_needs_neither_gradio_nor_facexlib() -> None:
+    code = "import sys\nfor name in ('gradio', 'facexlib', 'torchvision', 'openvino'): sys.modules[name] = None\n"
+    run = subprocess.run(
+        [sys.executable, "-c", code + "import train.run, train.evaluate, train.publishing.card"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr

@@ -1,0 +1,114 @@
+"""Several processes that train together give what one process gives.
+
+With `--cpu`, `accelerate launch` starts one process on a machine; with `--multi_gpu` as many as it is told, whatever
+they compute on.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.translation import Translation
+from tests import ROOT
+from tests.training.test_train import wait_for
+
+SETTINGS = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # of the environment
+FIELDS = {
+    "generator": "MobileResnetGenerator",
+    "generator_arguments": {"channels": 4, "blocks": 1, "norm": "channel", "residual": True},
+    "discriminator_arguments": {"channels": 4, "layers": 1},
+    "pool": 6,
+    "cross_domain": 1.0,
+    "diff_augment": "color,translation",
+    "attribute": 0.3,
+    "guide_size": 16,
+    "guide_pictures": 64,
+    "validation": 0,
+    "stages": [[8, 4, 0.5], [16, 4, 0.5]],
+    # Sums are taken in another order, and Adam makes steps of that noise; small ones, so that it does not grow.
+    "learning_rate": 1e-5,
+}
+
+
+def command(crops: Path, output: Path, processes: int, *more: str) -> list[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = [
+        "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes), "--num_machines", "1",
+        "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port),
+        "--num_cpu_threads_per_process", "1",
+    ]  # fmt: skip
+    settings = [part for name, value in FIELDS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+    return [
+        sys.executable, *(launch if processes > 1 else []), str(ROOT / "train" / "run.py"), "--preset", "cyclegan",
+        "--data", str(crops), "--output", str(output), "--device", "cpu", "--size", "16", "--batch", "4",
+        "--threads", "1", *settings, *more,
+    ]  # fmt: skip
+
+
+def go(crops: Path, output: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(crops, output, processes, *more), cwd=ROOT, env=os.environ | SETTINGS, text=True, capture_output=True,
+        check=False, timeout=240,
+    )  # fmt: skip
+
+
+def weights(output: Path) -> list[torch.Tensor]:
+    translation = Translation.load(output / "translation")
+    return [p for direction in Direction for p in translation.generators[direction].parameters()]
+
+
+def processes(output: Path) -> int:
+    return Translation.load(output / "translation").config.training["processes"]
+
+
+def far(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
+    return max(float((a - b).abs().max()) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does_and_go_on_as_one(crops: Path, tmp_path: Path) -> None:
+    alone = go(crops, tmp_path / "alone", 1, "--pictures", "48")
+    assert alone.returncode == 0, alone.stderr
+    two = go(crops, tmp_path / "two", 2, "--pictures", "48")
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("Done:") == 1  # one of them speaks
+    assert (processes(tmp_path / "alone"), processes(tmp_path / "two")) == (1, 2)
+    assert far(weights(tmp_path / "alone"), weights(tmp_path / "two")) < 1e-5
+    seconds = weights(tmp_path / "two")
+    for output in ("alone", "two"):  # a run of two goes on with one, and the other way round
+        again = go(crops, tmp_path / output, 1 if output == "two" else 2, "--pictures", "96")
+        assert again.returncode == 0, again.stderr
+        assert "Resumed after 48 pictures" in again.stdout
+    assert far(weights(tmp_path / "alone"), weights(tmp_path / "two")) < 1e-5
+    assert far(weights(tmp_path / "two"), seconds) > 5e-5
+
+
+@pytest.mark.slow
+def test_a_batch_that_cannot_be_shared_is_a_sentence(crops: Path, tmp_path: Path) -> None:
+    run = go(crops, tmp_path / "odd", 2, "--pictures", "8", "--batch", "3", "--set", "stages=[]")
+    assert run.returncode != 0
+    assert "error: a batch of 3 cannot be shared out evenly to 2 process(es)" in run.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_launcher_saves_first(crops: Path, tmp_path: Path) -> None:
+    """The terminal tells all processes, and the launcher tells its own once more."""
+    launcher = subprocess.Popen(
+        command(crops, tmp_path, 2, "--pictures", "100000000", "--snapshot-minutes", "0.001"), cwd=ROOT,
+        env=os.environ | SETTINGS, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    wait_for(tmp_path / "translation" / "config.json", launcher)
+    os.killpg(launcher.pid, signal.SIGINT)
+    said, _ = launcher.communicate(timeout=60)
+    assert "Stopped; the same command resumes." in said, said
+    assert "Stopped at once" not in said
