@@ -142,7 +142,7 @@ def test_decoded_once_by_several_processes_and_again_only_when_a_file_has_change
 
 def test_a_killed_decoding_leaves_no_cache_and_the_next_one_ends_well(tmp_path: Path) -> None:
     write(tmp_path / "trainA", 200, side=128)
-    code = "import sys; from pathlib import Path; from train import cache\n"
+    code = "import sys; from pathlib import Path; from train.data import cache\n"
     code += "cache.FEW = 10**9\n"  # one process, which dies with all that it does
     code += "cache.cached_pictures(sorted(Path(sys.argv[1]).iterdir()), 128)"
     arguments = [sys.executable, "-c", code, str(tmp_path / "trainA")]
@@ -161,7 +161,7 @@ def test_a_killed_decoding_leaves_no_cache_and_the_next_one_ends_well(tmp_path: 
 @pytest.mark.parametrize("locks", [True, False])
 def test_several_processes_open_a_set_at_once(tmp_path: Path, locks: bool) -> None:
     write(tmp_path / "trainA", 40)
-    code = "import sys; from pathlib import Path; from train import cache\n"
+    code = "import sys; from pathlib import Path; from train.data import cache\n"
     code += "" if locks else "sys.modules['fcntl'] = None\n"
     code += "made = cache.cached_pictures(sorted(Path(sys.argv[1]).iterdir()), 16)\n"
     code += "print([int(p[0, 0, 0]) for p in made.pictures])"
