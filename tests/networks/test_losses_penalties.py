@@ -54,7 +54,8 @@ def test_scores_of_all_scales_add_up_in_penalties() -> None:
     judge = Scales(linear_judge([3.0, 4.0, 12.0]), linear_judge([1.0, 0.0, 0.0]))
     x = torch.rand(2, 3, 4, 4)
     expected = 16 * sum(s**2 for s in (4.0, 4.0, 12.0))
-    assert float(losses.r1_penalty(judge, x).detach()) == pytest.approx(expected, rel=1e-4)
+    # Of each map the mean over its 16 scores, so that a weight means the same for any number of patches.
+    assert float(losses.r1_penalty(judge, x).detach()) == pytest.approx(expected / 16**2, rel=1e-4)
     penalty = float(losses.gradient_penalty(judge, x, x).detach())
     assert penalty == pytest.approx((math.sqrt(expected) - 1) ** 2, rel=1e-4)
 
