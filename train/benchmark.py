@@ -112,10 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def recipe(config: TrainConfig, *, size: int | None, batch: int | None, bf16: bool) -> TrainConfig:
-    """The preset as it is measured: without the frozen networks that guide, which need pictures to learn from."""
+    """The preset as it is measured: without the frozen encoder, which needs pictures to learn from."""
     return replace(
-        config, size=size or config.size, batch=batch or config.batch, stages=(), attribute=0.0, attribute_end=0.0,
-        constancy=0.0, bf16=bf16,
+        config, size=size or config.size, batch=batch or config.batch, stages=(), constancy=0.0, bf16=bf16,
     )  # fmt: skip
 
 

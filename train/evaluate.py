@@ -1,12 +1,13 @@
-"""Measures a translation on the test split, as the page shows it, by judges that are trained apart.
+"""Measures a translation on the test split, as the page shows it, by classifiers that are trained apart.
 
     python train/evaluate.py --translation runs/gender --data crops/gender \\
-        --judge crops/celeba_male --output runs/gender/evaluation
+        --judge crops/classifiers crops/celeba_male --output runs/gender/evaluation
 
 One protocol for every translation: all test pictures (or --pictures of them, drawn by the seed), translated and blended
 as the page does it, faces at 128 pixels, whole pictures at the size they were trained at. Prints and writes
 `metrics.json`, and `sheet.png` with 32 test pictures each way at 256 pixels, drawn at random and not chosen.
-What a judge gets right on real pictures is printed beside every figure that it gives.
+Two classifiers of different architecture learn each thing that is judged; the figures are the less favourable of both,
+and what each gets right on real pictures is printed beside.
 """
 
 import argparse
@@ -24,8 +25,9 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from train.data.cache import cached_pictures
-from train.data.folders import load_pictures, picture_files, read_crop, require_tests
-from train.evaluation import judges, metrics
+from train.data.folders import picture_files, read_crop, require_tests
+from train.evaluation import classifiers, metrics
+from train.evaluation.classifiers import Pair, load_or_train_pair
 from train.evaluation.features import Encoder, PictureFeatures, encode, load_or_train_encoder
 from train.evaluation.samples import save_sheet, show_translated
 from train.preparation.labels import groups
@@ -39,14 +41,17 @@ SEED = 0
 
 @dataclass
 class Judges:
-    """Who measures. features: for FID and KID, and their name; encoder: tells pictures apart."""
+    """Who measures. features: for FID and KID, and their name; encoder: tells pictures apart.
 
-    attribute: nn.Module
+    attribute: of the domains that are translated. ages: tells years. keeps: of two domains of what must stay.
+    """
+
     features: nn.Module
     features_name: str
     encoder: Encoder
-    age: judges.AgeJudge | None = None
-    keeps: nn.Module | None = None
+    attribute: Pair | None = None
+    ages: Pair | None = None
+    keeps: Pair | None = None
 
 
 @dataclass
@@ -105,30 +110,47 @@ def measure(
 
 
 def _of_each(before: Tensor, after: Tensor, who: Judges, *, is_b: bool, faces: bool) -> dict[str, Tensor]:
-    """Figures of each picture, float (N,); whole pictures have neither skin nor an age."""
+    """Figures of each picture, float (N,); whole pictures have neither skin nor an age.
 
-    def judged_other(pictures: Tensor) -> Tensor:
-        return ((judges.votes(who.attribute, pictures) > 0) != is_b).float()
-
-    each = {
-        "judged_other_before": judged_other(before),
-        "judged_other_after": judged_other(after),
-        "rank_1": metrics.nearest_to_own(encode(who.encoder, after), encode(who.encoder, before), seed=SEED).float(),
-        "change": (after.float() - before.float()).abs().mean(dim=(1, 2, 3)),
-    }
+    What a pair of classifiers says is there twice, as `name/architecture`.
+    """
+    each: dict[str, Tensor] = {}
+    if who.attribute is not None:
+        for moment, pictures in (("before", before), ("after", after)):
+            for name, logits in who.attribute.logits(pictures).items():
+                each[f"judged_other_{moment}/{name}"] = ((logits > 0) != is_b).float()
+    each["rank_1"] = metrics.nearest_to_own(encode(who.encoder, after), encode(who.encoder, before), seed=SEED).float()
+    each["change"] = (after.float() - before.float()).abs().mean(dim=(1, 2, 3))
     if faces:
         each["skin_shift"] = metrics.colour_shift(metrics.middle(before), metrics.middle(after))
         each["border_shift"] = metrics.border_shift(before, after)
-        if who.age is not None:
-            each["years"] = judges.votes(who.age, after) - judges.votes(who.age, before)
+        if who.ages is not None:
+            told = who.ages.years(before)
+            each |= {f"years/{name}": years - told[name] for name, years in who.ages.years(after).items()}
         if who.keeps is not None:
-            each["kept"] = ((judges.votes(who.keeps, after) > 0) == (judges.votes(who.keeps, before) > 0)).float()
+            told = who.keeps.logits(before)
+            for name, logits in who.keeps.logits(after).items():
+                each[f"kept/{name}"] = ((logits > 0) == (told[name] > 0)).float()
     return each
 
 
-def _means(each: dict[str, Tensor]) -> dict[str, float]:
+def _means(each: dict[str, Tensor]) -> dict[str, Any]:
+    """Means over the pictures; of two classifiers the one that sees less of what is wanted, and both as `each`."""
     count = len(next(iter(each.values())))
-    return {"pictures": count, **{key: round(float(values.mean()), 4) for key, values in each.items()}}
+    means: dict[str, Any] = {"pictures": count}
+    pairs: dict[str, dict[str, float]] = {}
+    for key, values in each.items():
+        name, _, architecture = key.partition("/")
+        mean = round(float(values.mean()), 4)
+        if architecture:
+            pairs.setdefault(name, {})[architecture] = mean
+        else:
+            means[name] = mean
+    for name, pair in pairs.items():
+        # What is seen before is told by the classifier whose figure after counts.
+        seen = pairs["judged_other_after"] if name == "judged_other_before" else pair
+        means[name] = pair[min(seen.items(), key=lambda item: abs(item[1]))[0]]
+    return {**means, **({"each": pairs} if pairs else {})}
 
 
 def load_split(folder: Path, side: int, most: int | None, seed: int) -> Split:
@@ -147,7 +169,7 @@ def _side(translation: Translation) -> int:
     """Pixels that test pictures are kept at: those of a judge for faces, else what the generators were trained at."""
     config = translation.config
     if config.crop:
-        return judges.SIDE
+        return classifiers.SIDE
     trained = config.training.get("config")
     told = trained.get("size") if isinstance(trained, dict) else config.training.get("size")
     side = told if isinstance(told, int) and 16 <= told <= LARGEST_WHOLE else WHOLE_SIZE
@@ -159,70 +181,72 @@ def _side(translation: Translation) -> int:
 
 def _note_other_crops(translation: Translation, data: Path) -> None:
     """Figures of faces that are cut in another way than the generators know them mean little."""
-    crop, wanted = read_crop(data, judges.SIDE), translation.config.crop
+    crop, wanted = read_crop(data, classifiers.SIDE), translation.config.crop
     if wanted and (crop is None or not np.allclose(crop.template, wanted.template) or crop.margin != wanted.margin):
         how = "no crops of faces" if crop is None else "crops by another template"
         print(f"note: {data.name} holds {how}, unlike what {translation.config.name} was trained on", file=sys.stderr)
 
 
-def _right(judge: nn.Module, a: Tensor, b: Tensor) -> float:
-    """Share of real pictures that a judge puts into their own domain, each domain counting half."""
-    right = (judges.votes(judge, a) <= 0).double().mean() + (judges.votes(judge, b) > 0).double().mean()
-    return round(float(right) / 2, 4)
-
-
-def _gather(
+def _assemble(
     options: argparse.Namespace, splits: dict[str, Split], device: torch.device, faces: bool
 ) -> tuple[Judges, dict[str, Any]]:
-    """The judges, trained where that was not done before, and what each is worth, in words and numbers."""
+    """The classifiers, trained where that was not done before, and what each is worth, in words and numbers."""
     how = {"pictures": options.judge_pictures, "seed": options.seed, "device": device}
     a, b = (splits[direction].pictures for direction in ("a_to_b", "b_to_a"))
-    same = options.judge.resolve() == options.data.resolve()
-    attribute = judges.attribute_judge(options.judge, **how)
-    own = [load_pictures(options.judge / f"test{side}", judges.SIDE) for side in "AB"]
-    right = {"on its own test split": _right(attribute, *own), "on the real test pictures": _right(attribute, a, b)}
-    about: dict[str, Any] = {
-        "attribute": {
-            "trained on": options.judge.name,
-            "same data": same,
-            "right": right,
-            "words": f"Which domain a picture belongs to is judged by a classifier that was trained on the training "
-            f"split of {'the same data' if same else f'{options.judge.name}, another data set'}, apart from what "
-            f"guided the training. **It is right on {right['on the real test pictures']:.1%} of the real test "
-            "pictures**, so no such figure is more certain than that.",
-        }
-    }
+    about: dict[str, Any] = {}
     encoder = load_or_train_encoder(options.data, device)
     features, name = _features(options, encoder, device)
+    who = Judges(features, name, encoder)
+    if options.judge:
+        who.attribute = load_or_train_pair(options.judge, **how)
+        own = who.attribute.right(*classifiers.test_pictures(options.judge))
+        right = who.attribute.right(a, b)
+        same = [folder.resolve() for folder in options.judge] == [options.data.resolve()]
+        source = "the same data" if same else f"{who.attribute.name}, which no generator has seen"
+        about["attribute"] = {
+            "trained on": who.attribute.name,
+            "same data": same,
+            "right": {"on its own test split": own, "on the real test pictures": right},
+            "words": "Which domain a picture belongs to is judged by two classifiers of different kinds, trained on "
+            f"{source}, and the figure is the lower of both. **They are right on {_both(right)} of the real test "
+            "pictures**, so no such figure is more certain than that.",
+        }
     about["features"] = {"name": name, "words": f"FID and KID are by {name}. Other features give other numbers."}
-    recognised = round(judges.views_recognised(encoder, torch.cat([a, b])), 4)
+    recognised = round(classifiers.views_recognised(encoder, torch.cat([a, b])), 4)
     about["identity"] = {
         "rank_1 on views": recognised,
         "words": "Who is like whom is told by an encoder that was trained on the training split to know two views of a "
         f"picture; it finds {recognised:.1%} of real test pictures among 100 by a moved and recoloured view.",
     }
-    age = keeps = None
-    if faces and (age := judges.age_judge(options.ages, **how)):
-        error = round(judges.age_error(age, options.ages), 2)
-        seen = round(float(judges.votes(age, b).mean() - judges.votes(age, a).mean()), 1)
+    if faces and options.ages and (pair := load_or_train_pair(options.ages, **how)).knows_ages:
+        who.ages, errors = pair, pair.age_errors()
+        seen = {n: round(float(y.mean() - pair.years(a)[n].mean()), 1) for n, y in pair.years(b).items()}
         about["age"] = {
-            "trained on": options.ages.name,
-            "mean error": error,
+            "trained on": pair.name,
+            "mean error": errors,
             "b older than a": seen,
-            "words": f"Ages are told by a network that learned them from the training split of {options.ages.name}; "
-            f"on real faces of its test split it is wrong by {error:.1f} years on average. Between the real test "
-            f"faces of the two domains it sees {abs(seen):.1f} years: no translation can be expected to show it more.",
+            "words": f"Ages are told by two networks that learned them from {pair.name}; on real faces of its test "
+            f"split they are wrong by {_years(errors)} years on average, and the figure is the smaller change of both. "
+            f"Between the real test faces of the two domains they see {_years(seen)} years.",
         }
     if faces and options.keeps:
-        keeps = judges.attribute_judge(options.keeps, **how)
-        kept_right = _right(keeps, *(load_pictures(options.keeps / f"test{side}", judges.SIDE) for side in "AB"))
+        who.keeps = load_or_train_pair(options.keeps, **how)
+        kept = who.keeps.right(*classifiers.test_pictures(options.keeps))
         about["keeps"] = {
-            "trained on": options.keeps.name,
-            "right": kept_right,
-            "words": f"What must stay is judged by a classifier of the two domains of {options.keeps.name}, right on "
-            f"{kept_right:.1%} of its real test pictures.",
+            "trained on": who.keeps.name,
+            "right": kept,
+            "words": f"What must stay is judged by two classifiers of the domains of {who.keeps.name}, right on "
+            f"{_both(kept)} of its real test pictures; the figure is the lower of both.",
         }
-    return Judges(attribute, features, name, encoder, age, keeps), about
+    return who, about
+
+
+def _both(shares: dict[str, float]) -> str:
+    return " and ".join(f"{share:.1%}" for share in shares.values())
+
+
+def _years(numbers: dict[str, float]) -> str:
+    return " and ".join(f"{abs(number):.1f}" for number in numbers.values())
 
 
 def _features(options: argparse.Namespace, encoder: Encoder, device: torch.device) -> tuple[nn.Module, str]:
@@ -242,10 +266,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--translation", required=True, help="embedded name, its or a run's folder, or Hub repository")
     parser.add_argument("--data", type=Path, required=True, help="crops or pictures with trainA, trainB and tests")
-    parser.add_argument("--judge", type=Path, help="the same of another set, which the judge learns from (--data)")
-    parser.add_argument("--judge-pictures", type=_count, default=50_000, help="that a judge is trained on (50000)")
-    parser.add_argument("--ages", type=Path, help="crops whose names tell ages, as UTKFace's do (--data)")
-    parser.add_argument("--keeps", type=Path, help="two domains of what must stay, such as sex for a change of age")
+    parser.add_argument(
+        "--judge", "--classifiers", type=Path, nargs="+", metavar="SET", help="sets with the same two domains, which "
+        "the classifiers learn from (--data; nothing where --ages alone is given)",
+    )  # fmt: skip
+    parser.add_argument("--judge-pictures", type=_count, default=120_000, help="that each is trained on (120000)")
+    parser.add_argument(
+        "--ages", type=Path, nargs="+", metavar="SET", help="crops whose names tell ages, as UTKFace's do (--judge)"
+    )
+    parser.add_argument(
+        "--keeps", type=Path, nargs="+", metavar="SET", help="two domains of what must stay: sex for a change of age"
+    )
     parser.add_argument("--features", choices=("auto", "inception", "own"), default="auto", help="for FID and KID")
     parser.add_argument("--inception-weights", type=Path, help="torch-fidelity's file, where it cannot be downloaded")
     parser.add_argument("--pictures", type=_count, help="test pictures of each domain (all)")
@@ -254,7 +285,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options = parser.parse_args(arguments)
     options.data = options.data.absolute()  # so that `.` has a name
-    options.judge, options.ages = options.judge or options.data, options.ages or options.data
+    options.judge = options.judge or ([] if options.ages else [options.data])
+    options.ages = options.ages or options.judge
     return options
 
 
@@ -269,7 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error.filename} cannot be written or read: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Stopped; the judges that are trained are kept for the next time.", file=sys.stderr)
+        print("Stopped; the classifiers that are trained are kept for the next time.", file=sys.stderr)
         return 130
     print(json.dumps(metrics_of_it, indent=2))
     return 0
@@ -281,8 +313,8 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     if options.device == "cuda" and not cuda:
         raise CycleganError("this torch sees no CUDA GPU; leave out --device cuda or install a CUDA build of torch")
     device = torch.device("cuda" if cuda else "cpu")
-    for folder in filter(None, (options.data, options.judge, options.ages, options.keeps)):
-        require_tests(folder)  # before any judge is trained, which takes minutes
+    for folder in (options.data, *options.judge, *options.ages, *(options.keeps or ())):
+        require_tests(folder)  # before any classifier is trained, which takes minutes
     translation = read_translation(options.translation)
     _note_other_crops(translation, options.data)
     config, side = translation.config, _side(translation)
@@ -291,7 +323,7 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
     options.output.mkdir(parents=True, exist_ok=True)
     folders = {"a_to_b": options.data / "testA", "b_to_a": options.data / "testB"}
     splits = {name: load_split(folder, side, options.pictures, options.seed) for name, folder in folders.items()}
-    who, about = _gather(options, splits, device, config.crop is not None)
+    who, about = _assemble(options, splits, device, config.crop is not None)
     figures, by_group = measure(translation, splits, who, device)
     found: dict[str, Any] = {
         "protocol": {

@@ -148,7 +148,6 @@ def test_a_start_that_was_cut_in_another_way_is_noted(
         (["--name", "my cats"], "name 'my cats' must be 1 to 64 letters, digits"),
         (["--directions", "to cat,to dog"], "direction name 'to cat' must be 1 to 40 letters, digits"),
         (["--set", "gain=0"], "gain must be a number from 0.1 to 4"),
-        (["--set", "guide_size=8"], "guide_size must be a whole number of at least 16"),
         (["--set", "validation=0.9"], "validation must be a number from 0 to 0.5"),
         (["--set", "adversarial=wasserstein"], "needs a critic with limits: set gradient_penalty=10"),
     ],

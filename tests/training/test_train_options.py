@@ -47,7 +47,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "differentiable augmentation": {"diff_augment": "color,translation,cutout"},
     "bfloat16": {"bf16": True},
     "stages": {"stages": [[8, 4, 0.5], [16, 2, 0.5]]},
-    "a guide": {"attribute": 0.5, "attribute_end": 0.1, "guide_size": 16, "guide_pictures": 64},
+    "the recipe of faces": {
+        "adversarial": "vanilla", "r1": 1.0, "r1_every": 2, "diff_augment": "color,translation", "pool": 0,
+        "diff_augment_probability": 0.3, "cross_domain": 0.5, "gradient_clip": 10.0, "betas": [0.0, 0.99],
+    },
 }  # fmt: skip
 
 

@@ -28,9 +28,6 @@ FIELDS = {
     "pool": 6,
     "cross_domain": 1.0,
     "diff_augment": "color,translation",
-    "attribute": 0.3,
-    "guide_size": 16,
-    "guide_pictures": 64,
     "validation": 0,
     "stages": [[8, 4, 0.5], [16, 4, 0.5]],
     # Sums are taken in another order, and Adam makes steps of that noise; small ones, so that it does not grow.

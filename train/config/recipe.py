@@ -108,7 +108,6 @@ def _inherited(begun: TranslationConfig, config: TrainConfig, *, named: bool) ->
         "generator": begun.generator,
         "generator_arguments": begun.generator_arguments,
         "output": begun.output,
-        "gain": begun.gain,
         "stages": (),  # it has been through them
         "size": begun.crop.size if begun.crop else last.size,
         "batch": last.batch,

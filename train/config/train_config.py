@@ -35,7 +35,6 @@ class TrainConfig:
     discriminator: str = "PatchDiscriminator"
     discriminator_arguments: dict[str, Any] = field(default_factory=dict)
     output: str = "picture"  # `change` where output minus input is enlarged and added to the photo
-    gain: float = 1.0  # what a change is multiplied by when it is shown; training does not know it
     data_licence: str = "unknown"
 
     batch: int = 8  # pictures of each domain in a step, over all processes
@@ -68,20 +67,7 @@ class TrainConfig:
     cycle_every: int = 1  # steps between cycle-consistency losses, whose weight grows by as much; they cost the most
     identity_every: int = 1  # the same for identity losses
     constancy: float = 0.0  # weight of feature constancy: features of a fixed encoder stay (Taigman et al. 2017)
-    variation: float = 0.0  # total variation of the change: against speckles and blotches
-    chroma_variation: float = 0.0  # the same of its colour differences: against coloured ones
-    excess: float = 0.0  # mean square of the change: against glaring ones
     colour: float = 0.0  # of squares of 1/16 of the side: keeps skin, hair and background apart (Chen et al. 2019)
-    # A classifier of the two domains, trained on the training split alone and then frozen, tells the generators whether
-    # the attribute has flipped: where data or time are short the discriminators alone learn that late.
-    # The weight goes from `attribute` to `attribute_end`: first the attribute flips, then the discriminators have the
-    # last word on what looks real.
-    attribute: float = 0.0
-    attribute_end: float = 0.0
-    certainty: float = 0.9  # the probability that the classifier is to be brought to; more makes a caricature
-    guide_size: int = 64  # pixels that the classifier sees: it judges the shape, the discriminators the detail
-    guide_radius: float = 1.0  # how far (L2) the pictures that it learns on are moved to mislead it; see train/NOTES.md
-    guide_pictures: int = 50_000  # that it learns on
     # Weight with which real pictures of the other domain are shown to a discriminator as fakes, so that it keeps
     # watching the attribute when the translations already look real.
     cross_domain: float = 0.0
@@ -98,18 +84,16 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("size", "batch", "accumulate", "ema_half_life", "r1_every", "cycle_every", "identity_every"):
             _check(name, getattr(self, name), int, at_least=1)
-        _check("guide_size", self.guide_size, int, at_least=16)
-        _check("guide_pictures", self.guide_pictures, int, at_least=1)
         _check("pool", self.pool, int, at_least=0)
         _check("learning_rate", self.learning_rate, float, at_least=1e-12)
-        weights = ("gradient_penalty", "clip", "r1", "cycle", "identity", "constancy", "variation", "chroma_variation")
-        rest = ("excess", "colour", "attribute", "attribute_end", "gain", "discriminator_pace", "guide_radius")
+        weights = ("gradient_penalty", "clip", "r1", "cycle", "identity", "constancy")
+        rest = ("colour", "discriminator_pace")
         for name in (*weights, *rest, "turn", "zoom", "shift", "cross_domain", "gradient_clip"):
             _check(name, getattr(self, name), float, at_least=0)
         for name in ("cycle_end", "identity_end"):
             if getattr(self, name) is not None:
                 _check(name, getattr(self, name), float, at_least=0)
-        for name in ("hold", "final_rate", "head_start", "certainty", "diff_augment_probability"):
+        for name in ("hold", "final_rate", "head_start", "diff_augment_probability"):
             _check(name, getattr(self, name), float, at_least=0, at_most=1)
         _check("validation", self.validation, float, at_least=0, at_most=0.5)
         for name in ("flip", "bf16", "compile"):

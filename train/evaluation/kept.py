@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,15 +17,21 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_or_train(
-    data: Path, kind: str, told: Mapping[str, Any], blank: Callable[[], Network], train: Callable[[], Network]
+    data: Path,
+    kind: str,
+    told: Mapping[str, Any],
+    blank: Callable[[], Network],
+    train: Callable[[], Network],
+    also: Sequence[Path] = (),
 ) -> Network:
     """What an earlier run on the same pictures has kept, else what `train` returns; on the CPU or where it was trained.
 
     kind: names the file. told: everything beside the pictures that decides what comes out; numbers and texts.
-    blank: makes a network of the same shape, for what was kept. A place that cannot be written to costs a note only.
+    blank: makes a network of the same shape, for what was kept. also: further sets that it is trained on.
+    A place that cannot be written to costs a note only.
     Raises CycleganError where the data cannot be read.
     """
-    names = {split: _names(data, split) for split in ("trainA", "trainB")}
+    names = {split: [_files(one, split) for one in (data, *also)] for split in ("trainA", "trainB")}
     key = hashlib.sha256(json.dumps([told, names], sort_keys=True).encode(errors="surrogateescape")).hexdigest()[:12]
     try:
         path = cache_folder(data) / f"{kind}_{key}.safetensors"
@@ -44,9 +50,13 @@ def load_or_train(
     return network
 
 
-def _names(data: Path, split: str) -> list[str]:
+def _files(data: Path, split: str) -> list[Any]:
+    """Name, size and time of every file, so that pictures which were replaced in place are noticed."""
     place = source(data, split)
-    return [path.name for path in picture_files(place)] if isinstance(place, Path) else place
+    if not isinstance(place, Path):
+        return place
+    files = [(path.name, path.stat()) for path in picture_files(place)]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in files]
 
 
 def _keep(network: nn.Module, path: Path) -> None:

@@ -30,7 +30,7 @@ def show_translated(
     *,
     size: int,
     output: str,
-    gain: float,
+    gain: float = 1.0,
     whole: bool = False,
     batch: int = 64,
 ) -> NDArray[np.uint8]:
@@ -66,7 +66,7 @@ def save_sheet(
     *,
     size: int,
     output: str,
-    gain: float,
+    gain: float = 1.0,
     side: int,
     columns: int = 8,
     whole: bool = False,
@@ -92,7 +92,7 @@ def save_snapshot_sheet(
     *,
     size: int,
     output: str,
-    gain: float,
+    gain: float = 1.0,
     side: int,
     whole: bool = False,
 ) -> None:

@@ -29,7 +29,7 @@ class Validator:
     """
 
     def __init__(self, config: TrainConfig, data: Path, device: torch.device, seed: int) -> None:
-        self.size, self.output, self.gain = config.size, config.output, config.gain
+        self.size, self.output = config.size, config.output
         self.whole = read_crop(data, config.size) is None
         self.cycled = CYCLED.get(device.type, 32)
         holdout, most = config.validation, MOST.get(device.type, 128)
@@ -74,9 +74,7 @@ class Validator:
 
     def _shown(self, generator: nn.Module, pictures: Tensor) -> NDArray[np.uint8]:
         with np.errstate(invalid="ignore"):  # of what is no number; `score` finds it
-            return show_translated(
-                generator, pictures, size=self.size, output=self.output, gain=self.gain, whole=self.whole
-            )
+            return show_translated(generator, pictures, size=self.size, output=self.output, whole=self.whole)
 
 
 def _training_pictures(data: Path, split: str, size: int, seed: int, most: int) -> Tensor:

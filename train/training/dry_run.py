@@ -11,7 +11,6 @@ import torch
 from cyclegan_core.errors import CycleganError
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
-from train.evaluation.classifier import DomainClassifier
 from train.evaluation.features import Encoder
 from train.training.checkpoint import CHECKPOINT_FILE, alone_in, check_same, load_checkpoint
 from train.training.distributed import Team
@@ -35,9 +34,7 @@ def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, start:
     nets = build_networks(config, team.device)
     if start:
         begin_from(start, nets, config)
-    if config.attribute or config.attribute_end:  # untrained ones take as much time and memory
-        nets.guide = DomainClassifier().to(team.device).eval().requires_grad_(False)
-    if config.constancy:
+    if config.constancy:  # an untrained one takes as much time and memory
         nets.encoder = Encoder().to(team.device).eval().requires_grad_(False)
     state = TrainingState(config, nets, team)
     say = print if team.leads else (lambda *_: None)

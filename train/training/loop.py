@@ -20,7 +20,6 @@ from train.evaluation.validation import Validator
 from train.training.checkpoint import check_same, load_checkpoint
 from train.training.diagnostics import broken
 from train.training.distributed import Team
-from train.training.guide import load_or_train_guide
 from train.training.initialisation import Start, begin_from
 from train.training.logs import RunLog
 from train.training.networks import average, build_networks
@@ -60,13 +59,11 @@ def train(
     nets = build_networks(config, team.device)
     if start and not saved:
         begin_from(start, nets, config)
-    if config.attribute or config.attribute_end:
-        nets.guide = team.leader_first(lambda: load_or_train_guide(config, data, team.device))
     if config.constancy:
         nets.encoder = team.leader_first(
             lambda: load_or_train_encoder(data, team.device, seed=config.seed, holdout=config.validation)
         )
-    torch.manual_seed(config.seed)  # again: not every process has trained what guides
+    torch.manual_seed(config.seed)  # again: not every process has trained the encoder
     state = TrainingState(config, nets, team, init=start.translation.source if start else None)
     batches = Batches(config, data, team, saved["batches"] if saved else None)
     if saved:

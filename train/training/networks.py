@@ -19,7 +19,6 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
         generator=config.generator,
         generator_arguments=config.generator_arguments,
         crop=crop,
-        gain=config.gain,
         output=config.output,  # type: ignore[arg-type]  # checked by TrainConfig
         data_licence=config.data_licence,
     )

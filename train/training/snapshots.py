@@ -126,7 +126,7 @@ class Snapshots:
     def _show(self, state: TrainingState, progress: float) -> None:
         """The sample sheet, and what can be read off it."""
         config = self.config
-        look: dict[str, Any] = {"size": config.size, "output": config.output, "gain": config.gain}
+        look: dict[str, Any] = {"size": config.size, "output": config.output}
         whole = self.crop is None
         path = self.output / f"samples_{state.pictures:08d}.png"
         generators = dict(state.ema.items())

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_core import losses
@@ -12,22 +11,20 @@ from cyclegan_core.diff_augment import diff_augment
 from cyclegan_core.networks.layers import MinibatchStd
 from train.config.schedule import weight_at
 from train.config.train_config import TrainConfig
-from train.evaluation.classifier import disturb
 from train.training.distributed import Team
 
 
 @dataclass
 class Networks:
-    """What is trained: two generators and two discriminators; and the frozen networks that guide them, if any.
+    """What is trained: two generators, two discriminators and, for feature constancy, a frozen encoder.
 
-    guide: a classifier of the two domains. encoder: float (B, 3, S, S) to features (B, D), for feature constancy.
+    encoder: float (B, 3, S, S) to features (B, D).
     """
 
     a_to_b: nn.Module
     b_to_a: nn.Module
     judge_a: nn.Module  # PatchGAN: real pictures of domain A against translated ones
     judge_b: nn.Module
-    guide: nn.Module | None = None
     encoder: nn.Module | None = None
 
     def generators(self) -> dict[str, nn.Module]:
@@ -66,15 +63,6 @@ def generator_step(
         parts["identity"] = parts["identity"] + losses.identity_loss(same_a, real_a, config.identity_loss)
         weight = weight_at(config.identity, config.identity_end, progress)
         loss = loss + weight * config.identity_every * parts["identity"]
-    changes = fake_b - real_a, fake_a - real_b
-    for name, weight, penalty in (
-        ("variation", config.variation, losses.total_variation),
-        ("chroma", config.chroma_variation, losses.chroma_variation),
-        ("excess", config.excess, losses.excess),
-    ):
-        if weight:
-            parts[name] = penalty(changes[0]) + penalty(changes[1])
-            loss = loss + weight * parts[name]
     if config.colour:
         parts["colour"] = losses.colour_loss(fake_b, real_a) + losses.colour_loss(fake_a, real_b)
         loss = loss + config.colour * parts["colour"]
@@ -82,14 +70,6 @@ def generator_step(
         parts["constancy"] = losses.constancy_loss(nets.encoder, fake_b, real_a)
         parts["constancy"] = parts["constancy"] + losses.constancy_loss(nets.encoder, fake_a, real_b)
         loss = loss + config.constancy * parts["constancy"]
-    if nets.guide is not None:
-        votes_b, votes_a = (
-            nets.guide(disturb(resized(fake, config.guide_size), rank=team.rank, world=team.world))
-            for fake in (fake_b, fake_a)
-        )
-        parts["attribute"] = losses.attribute_loss(votes_b, True, config.certainty)
-        parts["attribute"] = parts["attribute"] + losses.attribute_loss(votes_a, False, config.certainty)
-        loss = loss + weight_at(config.attribute, config.attribute_end, progress) * parts["attribute"]
     return loss, {name: part.detach() for name, part in parts.items()}, fake_a.detach(), fake_b.detach()
 
 
@@ -141,13 +121,6 @@ def _seen(pictures: Tensor, config: TrainConfig, team: Team) -> Tensor:
     """Pictures as a discriminator is shown them."""
     probability = config.diff_augment_probability
     return diff_augment(pictures, config.diff_augment, probability=probability, rank=team.rank, world=team.world)
-
-
-def resized(pictures: Tensor, size: int) -> Tensor:
-    """Float (B, 3, S, S) pictures at another side, without aliasing."""
-    if pictures.shape[-1] == size:
-        return pictures
-    return F.interpolate(pictures, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _generate(generator: nn.Module, *pictures: Tensor) -> Sequence[Tensor]:
