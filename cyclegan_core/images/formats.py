@@ -1,0 +1,127 @@
+"""Which decoder reads a file, known by its first bytes, and what is said of those that none reads."""
+
+import contextlib
+import io
+import struct
+
+from PIL import ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from cyclegan_core.errors import PictureError
+from cyclegan_core.images.limits import DECODER_ERRORS
+from cyclegan_core.images.png import SIGNATURE
+
+MAX_TIFF_STRIPS = 2**17  # their list is read with the header; an honest file has a few thousand
+MOST_PREVIEWS, HEADER_BYTES = 64, 2**18  # JPEGs that are looked at inside a raw file, and bytes of each
+SMALLEST_PREVIEW = 640 * 400  # pixels of a JPEG inside a raw file that is worth showing
+
+# The decoders are called by class, not through Image.open: that one also offers formats that are programs (EPS) or
+# seldom tested, and reports large pictures as warnings, whose filters all threads share. These classes read the same
+# header and leave the limit to us.
+_DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
+    b"\xff\xd8\xff": JpegImageFile,  # MPO too: its first picture is a plain JPEG
+    SIGNATURE: PngImageFile,
+    b"GIF87a": GifImageFile,
+    b"GIF89a": GifImageFile,
+    b"BM": BmpImageFile,
+    b"II*\0": TiffImageFile,
+    b"MM\0*": TiffImageFile,
+}
+_HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+_RAW_MAGIC = (b"IIRO", b"IIRS", b"IIU\0", b"MMOR", b"FUJIFILMCCD-RAW")
+_EXPORT = "export it as JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
+
+
+def decoder_for(data: bytes) -> type[ImageFile.ImageFile] | None:
+    """The Pillow class that reads these bytes; None where there is none here."""
+    for magic, decoder in _DECODERS.items():
+        if data.startswith(magic):
+            return decoder
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return WebPImageFile
+    if data[4:8] == b"ftyp":
+        brands = {data[at : at + 4] for at in range(8, min(int.from_bytes(data[:4], "big"), 256), 4)}
+        if brands & {b"avif", b"avis"}:
+            return AvifImageFile
+        if brands & _HEIF_BRANDS:
+            from pillow_heif import HeifImageFile  # here, as it takes a while to load and few pictures need it
+
+            return HeifImageFile
+    return None
+
+
+def foreign(data: bytes) -> str:
+    """The end of a sentence about a file that no decoder reads."""
+    head = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith(b"<svg") or (head.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in head):
+        return "is an SVG, a drawing and not a photograph: export it as PNG or JPEG."
+    # A plugin for JPEG XL exists, but it decodes before it tells the size, so no limit would hold.
+    if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+        return f"is a JPEG XL, which is not read here: {_EXPORT}"
+    return f"is not a picture in a known format: {_EXPORT}"
+
+
+def is_raw(data: bytes) -> bool:
+    """Whether these are the raw values of a camera's sensor, with at most a preview that can be shown."""
+    if data.startswith(_RAW_MAGIC) or data[4:12] == b"ftypcrx ":
+        return True
+    if not data.startswith((b"II*\0", b"MM\0*")):
+        return False
+    tags = _tiff_tags(data)
+    return 50706 in tags or data[8:10] == b"CR" or (330 in tags and tags.get(254) == 1)  # DNG, Canon, others
+
+
+def largest_preview(data: bytes, name: str) -> bytes:
+    """The largest JPEG inside a raw file. Raises PictureError where it holds none that is worth showing."""
+    best, pixels, at = 0, 0, -1
+    for _ in range(MOST_PREVIEWS):
+        at = data.find(b"\xff\xd8\xff", at + 1)
+        if at < 0:
+            break
+        head = data[at : at + HEADER_BYTES]
+        with contextlib.suppress(*DECODER_ERRORS):
+            width, height = JpegImageFile(io.BytesIO(head)).size
+            if b"\xff\xc3" not in head[:1024] and width * height > pixels:  # lossless: the sensor's values themselves
+                best, pixels = at, width * height
+    if pixels < SMALLEST_PREVIEW:
+        raise PictureError(f"{name} is a camera's raw file with only a small preview in it: export it as JPEG.")
+    return data[best:]
+
+
+def check_tiff_strips(data: bytes, name: str) -> None:
+    """Raises PictureError where a TIFF is cut into so many pieces that reading their list would take long."""
+    for tag, count in _tiff_counts(data):
+        if tag in (0x0111, 0x0144) and count > MAX_TIFF_STRIPS:  # StripOffsets, TileOffsets
+            raise PictureError(f"{name} is a TIFF of {count} pieces: export it anew as PNG or JPEG.")
+
+
+def _tiff_counts(data: bytes) -> list[tuple[int, int]]:
+    """Tag and number of values of each entry of the first directory. Raises struct.error where it is cut short."""
+    order = "<" if data.startswith(b"II") else ">"
+    (directory,) = struct.unpack_from(f"{order}I", data, 4)
+    (entries,) = struct.unpack_from(f"{order}H", data, directory)
+    places = (directory + 2 + 12 * entry for entry in range(entries))
+    return [(tag, count) for tag, _, count in (struct.unpack_from(f"{order}HHI", data, at) for at in places)]
+
+
+def _tiff_tags(data: bytes) -> dict[int, int]:
+    """The first directory's tags, each with its value where that is one whole number, else 0; none of a broken file."""
+    order = "<" if data.startswith(b"II") else ">"
+    tags = {}
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", data, 4)
+        (entries,) = struct.unpack_from(f"{order}H", data, directory)
+        for entry in range(entries):
+            at = directory + 2 + 12 * entry
+            tag, kind, count = struct.unpack_from(f"{order}HHI", data, at)
+            number = {3: "H", 4: "I"}.get(kind)
+            tags[tag] = struct.unpack_from(f"{order}{number}", data, at + 8)[0] if number and count == 1 else 0
+    except struct.error:
+        return {}
+    return tags
