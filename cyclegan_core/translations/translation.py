@@ -87,12 +87,15 @@ class Translation:
         translation.card = card if card.is_file() and card.stat().st_size <= 1_000_000 else None
         return translation
 
-    def save(self, folder: str | Path) -> None:
-        """Writes `config.json` and `model.safetensors` into a folder, each whole or not at all. Raises OSError."""
+    def save(self, folder: str | Path, *, half: bool = False) -> None:
+        """Writes `config.json` and `model.safetensors` into a folder, each whole or not at all. Raises OSError.
+
+        half: floating-point weights in float16, half as large; what comes out changes by less than a pixel value.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         tensors = {
-            f"{name}.{key}": value.detach().cpu().contiguous()
+            f"{name}.{key}": (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
             for name, network in distinct_networks(self.generators).items()
             for key, value in network.state_dict().items()
         }
