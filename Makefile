@@ -2,14 +2,18 @@
 
 PORT ?= 7860
 ARGS ?=
+WORKERS ?= 2
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 export GRADIO_ANALYTICS_ENABLED := False
 
-.PHONY: help demo training test lint detector clean
+# Each file goes to one worker, so that what its tests share is made once, and in the order of tests/conftest.py.
+PYTEST = .venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: help demo training test test-fast lint detector clean
 
 help:  ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 16
 
 demo:  ## install what the page needs and open it at 127.0.0.1 (another port than 7860 with PORT=7861)
 	@bash scripts/setup.sh demo
@@ -19,11 +23,15 @@ demo:  ## install what the page needs and open it at 127.0.0.1 (another port tha
 training:  ## install what train/ needs beside the page
 	@bash scripts/setup.sh training
 
-test:  ## install what the tests need, check style and types, run every test (some of them with ARGS="-k faces")
+test:  ## install what the tests need, check style and types, run every test (some with ARGS="-k faces"; WORKERS=4 at once)
 	@bash scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
 	@echo "Running the tests (pytest) ..."
-	@.venv/bin/python -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
+
+test-fast:  ## the quick tests only, for daily work: no browser, no server, no other program
+	@bash scripts/setup.sh lint
+	@$(PYTEST) -m "not slow and not browser and not process" $(ARGS)
 
 lint:  ## check style (ruff) and types (mypy) only
 	@bash scripts/setup.sh lint

@@ -1,7 +1,12 @@
-"""What several test files need: a translation that is made in a moment, and photographs of faces."""
+"""What several test files need: a translation that is made in a moment, and photographs of faces.
+
+And how a run goes: in which order, which tests are quick, and what it says at the end about those that were skipped.
+"""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import CodeType, FunctionType
 
 import cv2
 import numpy as np
@@ -19,6 +24,49 @@ from tests.support.command_line import run, two_faces, wall
 __all__ = ["address", "browser", "playwright", "run", "two_faces", "visit", "wall"]  # fixtures of theirs
 
 PHOTOS = ROOT.parent / "shared" / "photos"
+SERVED = {"address", "page", "visit"}  # fixtures that are a server in a process of its own
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that start programs, and runs the files that take longest first, so that no worker waits long.
+
+    The order within a file stays, and that of the files whose longest test is alike.
+    """
+    weights: dict[Path, int] = {}
+    for item in items:
+        function = getattr(item, "function", None)
+        if SERVED & set(getattr(item, "fixturenames", ())) or starts_a_program(function):
+            item.add_marker("process")
+        marks = {mark.name for mark in item.iter_markers()}
+        weight = 2 if marks & {"slow", "browser"} else 1 if "process" in marks else 0
+        weights[item.path] = max(weight, weights.get(item.path, 0))
+    items.sort(key=lambda item: -weights[item.path])
+
+
+def starts_a_program(function: Callable[..., object] | None) -> bool:
+    """Whether a test names `subprocess`, or a function of its file that does."""
+    if not isinstance(function, FunctionType):
+        return False
+    named = _names(function.__code__)
+    neighbours = [function.__globals__.get(name) for name in named]
+    within = [_names(other.__code__) for other in neighbours if isinstance(other, FunctionType)]
+    return any("subprocess" in names for names in (named, *within))
+
+
+def _names(code: CodeType) -> set[str]:
+    inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return set(code.co_names).union(*map(_names, inner))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many tests were skipped for photographs and weights that lie in ../shared."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    lacking = sum("not on this machine" in reason for reason in reasons)
+    if lacking:
+        terminalreporter.write_line(
+            f"{lacking} tests were skipped: they need photographs or weights in {PHOTOS.parent}, which are not there.",
+            yellow=True,
+        )
 
 
 @pytest.fixture(scope="session")

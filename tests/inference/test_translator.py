@@ -1,5 +1,7 @@
 """`FaceTranslator`, the public way in, on real photographs with small generators."""
 
+import os
+import subprocess
 import sys
 import threading
 from dataclasses import replace
@@ -11,7 +13,7 @@ import torch
 
 from cyclegan_core import FaceTranslator, images
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.inference.engines import engine_name, make_engine
+from cyclegan_core.inference.engines import make_engine
 from cyclegan_core.inference.translator import TranslatedPicture
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation, build_generator
@@ -121,6 +123,7 @@ def test_threads_get_the_same_as_one_alone(translator: FaceTranslator, two_peopl
         thread.start()
     for thread in threads:
         thread.join()
+    assert len(results) == 4, "a thread that fails says so elsewhere"
     for i, result in results.items():
         assert np.array_equal(result, alone[i % 2])
 
@@ -134,9 +137,20 @@ def test_every_engine_agrees_with_the_module(tiny_translation: Path, size: int |
     assert np.abs(make_engine(generator, size)(x) - expected).max() < 1e-4
 
 
-def test_openvino_reports_to_nobody(tiny_translation: Path) -> None:
-    make_engine(Translation.load(tiny_translation).generators[Direction.A_TO_B], None)
-    assert engine_name(None) != "OpenVINO" or sys.modules["openvino_telemetry"] is None
+def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+    """In a new process whose home folder says yes to reports: OpenVINO would at once write an identity there."""
+    (tmp_path / "intel").mkdir()
+    (tmp_path / "intel" / "openvino_telemetry").write_text("1")  # consent, as OpenVINO's own opt_in_out writes it
+    code = (
+        "import sys; from torch import nn; from cyclegan_core.inference.engines import make_engine\n"
+        "make_engine(nn.Conv2d(3, 3, 3, padding=1).eval(), None)\n"
+        "assert 'openvino' in sys.modules"
+    )
+    unknown = {name: value for name, value in os.environ.items() if name != "CI"}  # where it reports nothing
+    home = {**unknown, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=home, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "intel").iterdir()] == ["openvino_telemetry"]
 
 
 def test_a_translation_of_whole_pictures_takes_any_size(tiny_translation: Path) -> None:
@@ -155,5 +169,6 @@ def test_a_painter_replaces_the_face(tiny_translation: Path, two_people: np.ndar
     config = replace(faces.config, output="picture", generator_arguments={"channels": 8, "blocks": 1})
     generators = {direction: build_generator(config).eval() for direction in Direction}
     result = FaceTranslator(Translation(config, generators))(two_people, "to_female")
+    assert len(result.faces) == 2
     for face in result.faces:
         assert np.abs(face.after.astype(int) - face.before)[96:160, 96:160].mean() > 20

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from playwright.sync_api import (
 )
 
 from tests import ROOT
+from tests.support.ports import free_port
 
 SCREENSHOTS = ROOT / "screenshots"  # ignored by git
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
@@ -35,8 +35,7 @@ SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", 
 @contextmanager
 def served(settings: dict[str, str], temporary: Path) -> Iterator[str]:
     """Address of the page, served by app.py as it is started by hand, with these settings in its environment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     own = {"GRADIO_SERVER_PORT": str(port), "TMPDIR": str(temporary), "GRADIO_SERVER_NAME": "127.0.0.1"}
     offline = {"HF_HUB_OFFLINE": "1"}  # a test must not fetch what the machine lacks
     command = [sys.executable, "app.py"]

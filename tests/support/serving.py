@@ -6,7 +6,6 @@ import functools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import pytest
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from tests import ROOT
+from tests.support.ports import free_port
 
 SECRET = "hf_secretsecret"  # the owner's token, which nobody else may see
 PATIENCE = 60.0  # seconds; a machine may have other work
@@ -67,8 +67,7 @@ class ServedPage:
 @contextmanager
 def serve_page(translation: Path, temporary: Path, **settings: str) -> Iterator[ServedPage]:
     """Serves app.py, as it is started by hand, with `translation` for gender and a whole-picture one beside it."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     own = {
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_SERVER_NAME": "127.0.0.1",
