@@ -5,7 +5,7 @@ luminances, and HLG, whose values are relative to the scene. Both become BT.709 
 
 1. values to luminance in cd/m² (BT.2100: the PQ EOTF, or the HLG inverse OETF and OOTF for a display of 1000 cd/m²);
 2. the highlights compressed by the EETF curve of Report ITU-R BT.2390, section 5.4.1, from a peak of 1000 cd/m² to the
-   SDR white of 203 cd/m², which is the diffuse white of HDR (Report ITU-R BT.2408). Luminances up to 91 cd/m², where
+   SDR white of 203 cd/m², which is the diffuse white of HDR (Report ITU-R BT.2408). Luminances up to 88 cd/m², where
    skin lies, are not changed. The curve acts on the largest of R, G and B and all three are scaled alike, so that no
    hue or saturation changes;
 3. BT.2020 primaries to BT.709 (Recommendation ITU-R BT.2087), colours outside the smaller gamut being clipped;

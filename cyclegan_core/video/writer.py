@@ -24,7 +24,9 @@ from cyclegan_core.video.reader import printable
 from cyclegan_core.video.sound import Sound
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-QUALITY = {"crf": "18", "preset": "veryfast"}
+# Without B-frames pictures are stored in the order of display: with them, an MP4 file that has a variable frame rate
+# tells its length wrongly, and players that ignore edit lists shift the pictures against the sound.
+QUALITY = {"crf": "18", "preset": "veryfast", "bf": "0"}
 FINEST_TIME_BASE, COMMON_TIME_BASE = 1_000_000, Fraction(1, 90_000)
 FAULTS = {
     errno.ENOENT: "there is no such folder, make it or check its name",
@@ -69,6 +71,7 @@ class VideoWriter:
         self._given_base = time_base
         self._base = time_base if time_base.denominator <= FINEST_TIME_BASE else COMMON_TIME_BASE
         self._last: int | None = None
+        self._durations: dict[int, int] = {}  # of the frames that the encoder holds, by time stamp
         form = CONTAINERS[target.suffix.lower()]
         with self._faults():
             options = {} if form == "matroska" else {"movflags": "+faststart"}
@@ -89,7 +92,7 @@ class VideoWriter:
         try:
             if kind is None:
                 with self._faults():
-                    self._container.mux(self._video.encode(None))
+                    self._encode(None)
                     for sound in self._sounds.values():
                         sound.finish()
                     self._container.close()
@@ -110,14 +113,20 @@ class VideoWriter:
             frame.pts = max(frame.pts, self._last + 1)
         self._last = frame.pts
         frame.time_base = self._base
-        frame.duration = round(duration * in_base)
+        self._durations[frame.pts] = round(duration * in_base)
         with self._faults():
-            self._container.mux(self._video.encode(frame))
+            self._encode(frame)
 
     def write_sound(self, packet: Packet) -> None:
         """Writes a packet of one of the sounds. One that is damaged is left out."""
         with self._faults():
             self._sounds[packet.stream.index].write(packet)
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        for packet in self._video.encode(frame):
+            # The encoder does not pass it on, and without it the last picture would be shown for a guessed time.
+            packet.duration = self._durations.pop(packet.pts or 0, 0)
+            self._container.mux(packet)
 
     def _add_video(
         self, size: tuple[int, int], rate: Fraction, colours: Colours, pixel_aspect: Fraction | None
