@@ -1,6 +1,6 @@
 """The commands `video`, from file to file, and `webcam`, from a camera to a file.
 
-Like `cli`, it imports what is heavy where it is used, so that `--help` answers at once.
+Like `main`, this module imports PyTorch and OpenCV only where they are used, so that `--help` answers at once.
 """
 
 import argparse
@@ -21,13 +21,13 @@ from cyclegan_core.cli.selection import add_arguments, number, open_studio
 from cyclegan_core.errors import VideoError
 
 VIDEO = (
-    "Translates every face in a video, or all of each frame where the translation is one of whole pictures. The sound, "
-    "the time stamps and the length stay as they are; the result is upright H.264, without the input's metadata, and "
-    "says in its comment that it is altered. The file appears when all is done, or not at all."
+    "Give it a film and get the film back with its faces translated. The sound and the length stay as they are, and "
+    "the film plays everywhere: H.264 with AAC, upright, HDR made SDR. Subtitles and metadata are left out; a comment "
+    "says that the film is altered. It appears when it is finished; if you stop with Ctrl-C, nothing is written."
 )
 WEBCAM = (
-    "Translates the faces before a camera and writes what it sees into a video file, without a window and without "
-    "sound. It ends after --seconds, with the camera, or with Ctrl-C: the file is whole then."
+    "Records a camera into a film, without sound, with the faces translated. It ends after --seconds or with Ctrl-C, "
+    "and the film is complete either way."
 )
 MILLISECOND = Fraction(1, 1000)
 LIVE_RATE = Fraction(30)  # frames/s, a hint to the encoder; each frame has the time at which it came
@@ -71,7 +71,7 @@ def _stoppable(command: Callable[[argparse.Namespace], int], options: argparse.N
     try:
         return command(options)
     except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
+        print("stopped; nothing was written; start it again with the same command", file=sys.stderr)
         return 130
 
 
@@ -96,7 +96,8 @@ def _video(options: argparse.Namespace) -> int:
     damaged = f", {report.skipped} damaged ones left out" if report.skipped else ""
     sound = "with sound" if report.had_sound else "without sound"
     what = _what(studio.whole(chain), report.frames_with_faces)
-    print(f"{report.frames} frames in {report.seconds:.1f} seconds of video {sound}, {what}{damaged}")
+    subtitles = ", without its subtitles" if report.subtitles else ""
+    print(f"{report.frames} frames in {report.seconds:.1f} seconds of video {sound}, {what}{damaged}{subtitles}")
     return 0
 
 

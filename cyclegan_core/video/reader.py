@@ -1,4 +1,4 @@
-"""The one door for videos from outside: limits, rotation, time stamps, damaged frames, clear errors. Uses PyAV."""
+"""Reading a video file with PyAV: limits, orientation, colours, time stamps, damaged frames, clear errors."""
 
 import os
 import stat
@@ -14,13 +14,14 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
 from av.packet import Packet
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cyclegan_core.errors import VideoError
+from cyclegan_core.video.colours import Colours, RgbConverter
 
 LARGEST_SIDE = 4096  # pixels
 SMALLEST_SIDE = 16  # pixels; no face is smaller
@@ -29,18 +30,7 @@ MOST_FRAMES = 2_000_000  # four hours at 120 frames/s, and more than any honest 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,gif"
 # A playlist could name files of this machine or addresses of the network: neither it nor the network is opened.
 OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-# The faster conversions darken a picture by a step; after this one an unchanged picture is written as it was read.
-EXACT = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-
-
-@dataclass(frozen=True)
-class Colours:
-    """How a video's YCbCr is to be understood: FFmpeg's numbers of matrix, primaries and transfer function."""
-
-    matrix: int = 2  # unspecified
-    primaries: int = 2
-    transfer: int = 2
+MOST_SOUNDS = 16  # tracks; a film with all its languages and commentaries has fewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +43,15 @@ class Picture:
 
 
 class VideoReader:
-    """A video file, read frame by frame; to be used in a `with` statement.
+    """A video file that is read frame by frame, to be used in a `with` statement.
 
-    time_base: seconds per unit of a time stamp. rate: mean frames per second. seconds: how long it says it is, or None.
-    sound: the stream whose packets `read` gives, or None. skipped: frames that could not be read so far. Known with the
-    first picture: size, width and height of all pictures; pixel_aspect, width of a pixel for its height; colours.
+    time_base: seconds per unit of a time stamp. rate: mean frames per second. seconds: the length that the file claims,
+    or None. sounds: the audio streams whose packets `read` gives. subtitles: how many subtitle streams there are; they
+    are not read. skipped: frames so far that could not be decoded. Known with the first picture: size, the width and
+    height of all pictures; pixel_aspect, the width of a pixel divided by its height; colours, those in which the
+    pixels are to be written.
 
-    Raises VideoError in a sentence where the file is none, or outside the limits.
+    Raises VideoError, in a sentence, for a file that is no video or outside the limits.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,6 +59,8 @@ class VideoReader:
         self.skipped = 0
         self.size: tuple[int, int] | None = None
         self.colours = Colours()
+        self._converter = RgbConverter()
+        self._orientation = _Orientation()
         self._last: int | None = None  # time stamp of the last picture
         self._count = 0
         self._check_file(path)
@@ -92,25 +86,25 @@ class VideoReader:
         self._container.close()
 
     def read(self) -> Iterator[Picture | Packet]:
-        """Pictures with rising time stamps, and packets of the sound, in the order of the file; both begin at 0.
+        """Yields pictures with rising time stamps, and packets of the sounds, in the order of the file.
 
-        Frames that are damaged are left out and counted.
+        Time stamps are shifted so that the file begins at 0. Damaged frames are left out and counted in `skipped`.
         """
         start = max(self._container.start_time or 0, 0) / Fraction(av.time_base)
-        sound_start = round(start / self.sound.time_base) if self.sound and self.sound.time_base else 0
         for packet in self._packets():
             if packet.stream is self._stream:
                 for frame in self._decoded(packet):
                     yield self._picture(frame, round(start / self.time_base))
             elif packet.dts is not None:  # the one that ends a stream has none
-                packet.pts = None if packet.pts is None else packet.pts - sound_start
-                packet.dts -= sound_start
+                shift = round(start / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - shift
+                packet.dts -= shift
                 yield packet
         if self._last is None:
             raise VideoError(f"{self.name} is damaged: none of its frames can be read; copy it again or export it anew")
 
     def share(self, picture: Picture) -> float:
-        """How much of the video lies before the end of this picture, in [0, 1]."""
+        """The share of the video before the end of this picture, in [0, 1]; 0 where the length is unknown."""
         if not self.seconds:
             return 0.0
         return min(float((picture.pts + picture.duration) * self.time_base) / self.seconds, 1.0)
@@ -147,11 +141,12 @@ class VideoReader:
         stream.codec_context.options = {"max_pixels": str(LARGEST_SIDE**2)}  # a stream may change its size
         stream.thread_type = "AUTO"
         self.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
-        best = self._container.streams.best("audio")
-        self.sound = best if isinstance(best, AudioStream) and best.codec_context is not None else None
+        audio = self._container.streams.audio[:MOST_SOUNDS]
+        self.sounds: list[AudioStream] = [one for one in audio if one.codec_context is not None and one.time_base]
+        self.subtitles = len(self._container.streams.subtitles)
 
     def _packets(self) -> Iterator[Packet]:
-        packets = self._container.demux([stream for stream in (self._stream, self.sound) if stream])
+        packets = self._container.demux([self._stream, *self.sounds])
         while True:
             try:
                 packet = next(packets, None)
@@ -181,15 +176,14 @@ class VideoReader:
         self._count += 1
         if self._last * self.time_base > LONGEST_SECONDS or self._count > MOST_FRAMES:
             raise self._too_long()
-        self.colours = Colours(frame.colorspace, frame.color_primaries, frame.color_trc)
-        values = FULL_RANGE if frame.color_range == FULL_RANGE else None
-        rgb = frame.reformat(format="rgb24", interpolation=EXACT, src_color_range=values)
-        pixels = np.asarray(rgb.to_ndarray(), np.uint8)
-        if frame.rotation:
-            pixels = np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+        pixels, colours = self._converter.convert(frame)
+        if self.size is None:
+            self._orientation = _orientation(frame)
+        pixels = _upright(pixels, self._orientation)
         if self.size is None:
             self.size = (pixels.shape[1], pixels.shape[0])
-            if round(frame.rotation / 90) % 2:
+            self.colours = colours
+            if self._orientation.transposed:
                 self.pixel_aspect = 1 / self.pixel_aspect
         elif (pixels.shape[1], pixels.shape[0]) != self.size:
             pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
@@ -211,6 +205,37 @@ class VideoReader:
         )
 
 
+@dataclass(frozen=True)
+class _Orientation:
+    """How stored pixels become upright ones: rows and columns are swapped first, then the picture is mirrored."""
+
+    transposed: bool = False
+    mirrored_x: bool = False
+    mirrored_y: bool = False
+
+
+def _orientation(frame: VideoFrame) -> _Orientation:
+    """The nearest of the eight orientations to the frame's display matrix.
+
+    As FFmpeg's display.h describes it, the matrix moves a pixel from (x, y) to (a x + c y, b x + d y).
+    """
+    # Only asked of one frame: PyAV's side data and its frame refer to each other, so that both stay in memory for long.
+    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return _Orientation()
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        return _Orientation(True, c < 0, b < 0)
+    return _Orientation(False, a < 0, d < 0)
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: _Orientation) -> NDArray[np.uint8]:
+    if orientation.transposed:
+        pixels = pixels.transpose(1, 0, 2)
+    down, right = (-1 if mirrored else 1 for mirrored in (orientation.mirrored_y, orientation.mirrored_x))
+    return np.ascontiguousarray(pixels[::down, ::right])
+
+
 def printable(path: Path) -> str:
-    """The base name, fit for one line of a terminal: file names may hold newlines and escapes."""
+    """The file name with newlines and terminal escapes replaced by question marks, so that it fits in one line."""
     return "".join(character if character.isprintable() else "?" for character in path.name) or "The video"

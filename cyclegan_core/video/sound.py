@@ -1,4 +1,4 @@
-"""The sound of a video on its way into another file: copied where the format takes it, else encoded anew as AAC."""
+"""The sound of a video in its translated file: copied where players play it, else encoded as AAC."""
 
 from fractions import Fraction
 
@@ -9,22 +9,25 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Disposition
 
-# What players know in each container.
+# What is copied into each container. Opus and AC-3 in MP4 are standardised, but some players are silent then.
 COPIED = {
-    "mp4": {"aac", "mp3", "ac3", "eac3", "opus"},
+    "mp4": {"aac", "mp3"},
     "mov": {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le"},
     "matroska": {"aac", "mp3", "ac3", "eac3", "opus", "vorbis", "flac", "pcm_s16le"},
 }
-RATE, BIT_RATE = 48_000, 192_000  # of sound that is encoded anew
-SMALLEST_GAP = 0.1  # seconds without sound that are filled with silence; less is what time stamps are rounded by
+RATE, BIT_RATE = 48_000, 192_000  # samples/s and bits/s of sound that is encoded
+SMALLEST_GAP = 0.1  # seconds without sound that are filled with silence; less is the rounding of time stamps
+SMALLEST_LEAD = 0.002  # seconds of silence before the first sound, likewise
 LONGEST_GAP = 600.0  # a time stamp that claims more is damaged
 
 
 class Sound:
-    """The sound stream of a file in the making.
+    """One audio stream of a file that is being written.
 
-    container: the file, before its header is written. source: the stream whose packets `write` will get.
+    container: the file, before its header is written. source: the stream of another file whose packets `write` will
+    get. form: FFmpeg's name of the container's format, a key of COPIED.
     """
 
     def __init__(self, container: OutputContainer, source: AudioStream, form: str) -> None:
@@ -32,18 +35,21 @@ class Sound:
         self._copies = source.codec_context.codec.canonical_name in COPIED[form]
         if self._copies:
             self._stream = container.add_stream_from_template(source)
-            self._stream.metadata.clear()
         else:
             self._layout = "mono" if source.codec_context.layout.nb_channels == 1 else "stereo"
             self._stream = container.add_stream("aac", rate=RATE)
             self._stream.layout = self._layout
             self._stream.bit_rate = BIT_RATE
             self._resampler = AudioResampler("fltp", self._layout, RATE)
+        self._stream.metadata.clear()
+        if source.language:
+            self._stream.metadata["language"] = source.language
+        self._stream.disposition = source.disposition & Disposition.default
         self._last_dts: int | None = None
         self._samples = 0  # written so far: the clock of what is encoded
 
     def write(self, packet: "Packet[AudioStream]") -> None:
-        """The next packet. One that is damaged or out of order is left out. Raises what FFmpeg raises on writing."""
+        """Writes a packet; one that is damaged or out of order is left out. Raises FFmpegError where writing fails."""
         if self._copies:
             self._copy(packet)
             return
@@ -53,12 +59,12 @@ class Sound:
             return
         for at, frame in resampled:
             gap = 0.0 if at is None else at - self._samples / RATE
-            if SMALLEST_GAP < gap < LONGEST_GAP:
+            if (SMALLEST_GAP if self._samples else SMALLEST_LEAD) < gap < LONGEST_GAP:
                 self._silence(round(gap * RATE))
             self._encode(frame)
 
     def finish(self) -> None:
-        """Writes what is still under way."""
+        """Writes what the encoder has not given yet."""
         if not self._copies:
             self._container.mux(self._stream.encode(None))
 

@@ -1,4 +1,4 @@
-"""`translate_video`: a video file in, the same video with its faces translated out, sound and all."""
+"""`translate_video`: reads a video file, translates its faces and writes the result, with the sound."""
 
 import os
 import time
@@ -20,10 +20,11 @@ MOST_EARLY = 30_000  # packets of sound before the first picture: minutes of it
 
 @dataclass(frozen=True)
 class VideoReport:
-    """What became of a video.
+    """What was done to a video.
 
-    frames: written. frames_with_faces: of them, those in which a face was followed. skipped: damaged ones, left out.
-    seconds: its length. had_sound: whether it has sound.
+    frames: how many were written. frames_with_faces: of them, those in which a face was tracked. skipped: damaged
+    frames, which were left out. seconds: the length of the pictures. had_sound: whether the video has sound.
+    subtitles: subtitle streams, which were left out.
     """
 
     frames: int
@@ -31,6 +32,7 @@ class VideoReport:
     skipped: int
     seconds: float
     had_sound: bool
+    subtitles: int = 0
 
 
 def translate_video(
@@ -46,17 +48,18 @@ def translate_video(
 ) -> VideoReport:
     """Translates the faces of a video, frame by frame, in an amount of memory that does not grow with its length.
 
-    The result has H.264 pictures, upright and with the source's time stamps, its sound (copied where the format takes
-    it), none of its metadata, and the comment "AI-altered by" with the translations' names. It appears whole or not
-    at all; a file that bore its name is replaced.
+    The result has H.264 pictures of 8 bits, upright and with the time stamps of the source. HDR becomes SDR
+    (`tone_mapping`), and the colours are labelled. All its sound tracks are copied where the format's players play
+    them, else encoded as AAC. Subtitles and metadata are left out; a comment says "AI-altered by" and the names of the
+    translations. The file appears whole or not at all, and replaces one of its name.
 
-    target: ends in .mp4, .mov or .mkv, and is not the source. strength: in [0, 1]. largest_only: leaves all faces but
-    the largest alone. progress: called after every frame with the share done, in [0, 1], and the seconds left or
-    None. cancelled: asked before every frame.
+    source: a video file. target: ends in .mp4, .mov or .mkv, and is not the source. strength: in [0, 1]. largest_only:
+    translates only the largest face. progress: called after every frame with the share done, in [0, 1], and the
+    seconds left or None. cancelled: called before every frame; where it returns True, VideoCancelledError is raised.
 
     Raises VideoError, in a sentence, for a source that is no video, damaged, too large or too long, and for a target
-    that cannot be written; VideoCancelledError, leaving nothing behind, once `cancelled` says so; TranslationError for
-    a step that the studio has not.
+    that cannot be written; VideoCancelledError, leaving nothing behind; TranslationError for a step of the chain that
+    the studio does not have.
     """
     check_target(target)
     _refuse_same(source, target)
@@ -74,7 +77,7 @@ def translate_video(
             comment=f"AI-altered by {names}",
             colours=reader.colours,
             pixel_aspect=reader.pixel_aspect,
-            sound=reader.sound,
+            sounds=reader.sounds,
         ) as writer:
             stream = FaceStream(studio)
             began = time.monotonic()
@@ -95,11 +98,11 @@ def translate_video(
                 share = reader.share(event)
                 spent = time.monotonic() - began
                 progress(share, spent / share - spent if share > 0.005 else None)
-        return VideoReport(frames, with_faces, reader.skipped, end, reader.sound is not None)
+        return VideoReport(frames, with_faces, reader.skipped, end, bool(reader.sounds), reader.subtitles)
 
 
 def _first_picture(events: Iterator[Picture | Packet]) -> tuple[list[Packet], Picture]:
-    """The first picture, which decides on size and colours, and the sound before it."""
+    """The packets of sound before the first picture, and that picture, whose size and colours the result has."""
     early: list[Packet] = []
     for event in events:
         if isinstance(event, Picture):

@@ -143,7 +143,7 @@ def test_ctrl_c_leaves_no_video(tiny_translation: Path, tmp_path: Path) -> None:
     said, errors = process.communicate()
 
     assert (process.returncode, said) == (130, "")
-    assert errors.splitlines()[-1] == "stopped; nothing was written"
+    assert errors.splitlines()[-1] == "stopped; nothing was written; start it again with the same command"
     assert "Traceback" not in errors
     assert os.listdir(tmp_path) == ["in.mp4"]
 
