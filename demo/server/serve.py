@@ -1,4 +1,4 @@
-"""Serving the page."""
+"""Starts the web server for the page."""
 
 import contextlib
 import io
@@ -10,16 +10,15 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from cyclegan_core.errors import CycleganError
-from demo.api.mcp_tools import mend_tools
-from demo.server.guard import Guard
-from demo.server.visits import remember_little
+from demo.server.gradio_patches import return_files_over_mcp, use_small_sessions
+from demo.server.request_limits import RequestLimits
 from demo.tabs.video.tab import MAX_FILE_BYTES  # of a video; photos are checked as they are read
 
 FONTS: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
 
 
 def serve(page: gr.Blocks, host: str, port: int) -> None:
-    """Serves the page from now on, in threads of its own. Raises CycleganError where it cannot have the port."""
+    """Serves the page in background threads and returns at once. Raises CycleganError where the port is taken."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
@@ -43,7 +42,7 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
             ssr_mode=False,
             pwa=False,
             mcp_server=True,
-            app_kwargs={"middleware": [Middleware(Guard)]},
+            app_kwargs={"middleware": [Middleware(RequestLimits)]},
         )
-    mend_tools(page)
-    remember_little(page)
+    return_files_over_mcp(page)
+    use_small_sessions(page)

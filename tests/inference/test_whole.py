@@ -26,10 +26,10 @@ from cyclegan_core.translations.translation import Translation, build_generator
 from cyclegan_core.video.stream import FaceStream
 from cyclegan_core.video.translate import VideoReport
 from demo import pictures
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.pictures import Photo
 from demo.server.files import Files
-from demo.tabs.gallery.batch import Asked, Batch
+from demo.tabs.gallery.batch import Batch, Request
 from demo.tabs.photo.actions import JPEG, WHOLE, UploadActions
 from demo.tabs.video.tab import sentences
 from tests.inference.test_tiling import GENERATORS, landscape, lively
@@ -148,21 +148,21 @@ class NoFaces:
 
 
 @pytest.fixture(scope="module")
-def backstage(seasons: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backstage]:
+def context(seasons: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_SEASONS_REPO", str(seasons))
         shelf = Shelf([Entry("seasons", "Seasons", {})])
         shelf.load()
         shelf.studio.replace_detector(NoFaces())
-        yield Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+        yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 def test_the_page_bounds_its_work_and_says_so(
-    backstage: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "WHOLE_PIXELS", 100 * 150)
     images.save(landscape(200, 300), tmp_path / "hills.png")
-    photo, actions = Photo(landscape(200, 300), tmp_path / "hills.png"), UploadActions(backstage)
+    photo, actions = Photo(landscape(200, 300), tmp_path / "hills.png"), UploadActions(context)
     said, strip, *_, work = actions.find(photo)
     assert said == "No face found. What needs none: To winter, To summer."
     _, said, *_, work, _ = actions.translate(photo, "seasons:to_winter", "", 1.0, strip, work)
@@ -173,10 +173,10 @@ def test_the_page_bounds_its_work_and_says_so(
     assert bluer(saved, photo.picture).mean() > 40
 
 
-def test_the_gallery_takes_pictures_without_faces(backstage: Backstage, tmp_path: Path) -> None:
+def test_the_gallery_takes_pictures_without_faces(context: PageContext, tmp_path: Path) -> None:
     images.save(landscape(60, 90), tmp_path / "hills.png")
-    studio = backstage.studio()
-    with Batch([tmp_path / "hills.png"], [Asked("To winter", "to_winter")], 1.0, studio, backstage.files) as batch:
+    studio = context.studio()
+    with Batch([tmp_path / "hills.png"], [Request("To winter", "to_winter")], 1.0, studio, context.files) as batch:
         (result,) = batch.run(lambda: False)
         assert result.problem is None
         assert result.after is not None
@@ -203,15 +203,15 @@ def test_a_video_of_whole_pictures_is_not_said_to_lack_faces() -> None:
     assert "No face was found" in sentences(report)[0]
 
 
-def test_one_face_is_saved_with_what_was_made_of_the_whole_picture(backstage: Backstage, tmp_path: Path) -> None:
+def test_one_face_is_saved_with_what_was_made_of_the_whole_picture(context: PageContext, tmp_path: Path) -> None:
     face = Face((40.0, 40.0, 120.0, 120.0), 1.0, (np.array(TIGHT_TEMPLATE) * 80 + 40).astype(np.float32))
-    studio = backstage.studio()
+    studio = context.studio()
     before: Any = studio.detector
     studio.replace_detector(SimpleNamespace(name="one", detect=lambda picture: [face]))
     try:
         picture = np.full((200, 260, 3), 120, np.uint8)
         images.save(picture, tmp_path / "person.png")
-        actions = UploadActions(backstage)
+        actions = UploadActions(context)
         _, strip, *_, work = actions.find(Photo(picture, tmp_path / "person.png"))
         _, said, strip, _, work, _ = actions.apply("seasons:to_winter", "", 1.0, strip, work)
         assert said.startswith("The whole picture was translated in ")

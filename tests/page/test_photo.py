@@ -19,7 +19,7 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.registry import Shelf
 from cyclegan_core.translations.translation import Translation
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.pictures import SHOWN_SIDE, Photo
 from demo.server.files import Files
 from demo.tabs.photo.actions import FIRST, GONE, JPEG, PNG, WHOLE, UploadActions
@@ -42,7 +42,7 @@ class TwoFaces:
 
 
 @pytest.fixture(scope="module")
-def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backstage]:
+def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     """With a translation of faces, and one of whole pictures."""
     loaded = Translation.load(tiny_translation)
     names = dict(zip(loaded.config.directions, ("to_stripes", "to_plain"), strict=True))
@@ -55,12 +55,12 @@ def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) 
         shelf = Shelf([CATALOG[0], Entry("stripes", "Stripes", {})])
         shelf.load()
         shelf.studio.replace_detector(TwoFaces())
-        yield Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+        yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture(scope="module")
-def actions(backstage: Backstage) -> UploadActions:
-    return UploadActions(backstage)
+def actions(context: PageContext) -> UploadActions:
+    return UploadActions(context)
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ def photo(tmp_path: Path) -> Photo:
 
 
 @pytest.fixture
-def runs(backstage: Backstage, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def runs(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is worked on during a test: `find`, or a direction and the number of faces it is given."""
     runs: list[str] = []
-    studio = backstage.studio()
+    studio = context.studio()
     find = studio.find_faces
 
     def noted_find(picture: Any) -> Any:
@@ -155,7 +155,7 @@ def test_only_what_is_new_is_worked_on(actions: UploadActions, photo: Photo, run
     assert runs == ["to_male 1"]
 
 
-def test_each_face_gets_its_own(actions: UploadActions, photo: Photo, backstage: Backstage) -> None:
+def test_each_face_gets_its_own(actions: UploadActions, photo: Photo, context: PageContext) -> None:
     strip, work = found(actions, photo)
     own = strip | {"chosen": [LEAVE, AS_ABOVE]}
     (before, after), said, shown, save, work, _ = actions.translate(photo, FEMALE, "", 1.0, own, work)
@@ -247,7 +247,7 @@ def test_comparison_shows_every_direction_and_one_can_be_taken(
 
 
 def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(
-    actions: UploadActions, tmp_path: Path, backstage: Backstage
+    actions: UploadActions, tmp_path: Path, context: PageContext
 ) -> None:
     photo = wall(tmp_path)
     said, strip, *_, work = actions.find(photo)
@@ -336,11 +336,11 @@ def test_another_photo_is_looked_at_anew(actions: UploadActions, photo: Photo, t
     assert made[2].startswith("others.png")
 
 
-def test_tab_offers_no_endpoint_and_all_work_takes_turns(backstage: Backstage) -> None:
+def test_tab_offers_no_endpoint_and_all_work_takes_turns(context: PageContext) -> None:
     from demo.tabs.photo.tab import add_upload
 
     with gr.Blocks() as page:
-        made = add_upload(backstage)
+        made = add_upload(context)
     assert isinstance(made, gr.State)
     for event in page.fns.values():
         assert event.api_visibility in ("private", "undocumented")

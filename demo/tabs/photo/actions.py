@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from demo.backstage import Backstage
-from demo.pictures import Photo, for_the_screen, generate, told
+from demo.context import PageContext
+from demo.errors import visitor_errors
+from demo.pictures import Photo, for_the_screen, generate
 from demo.tabs.photo.comparison import compare, comparison_value
 from demo.tabs.photo.face_strip import AS_ABOVE, LEAVE, Asked, read_strip, strip_value
-from demo.tabs.photo.photo_work import PORTRAIT_SIDE, Work, alone, draw, portrait_of
+from demo.tabs.photo.photo_state import PORTRAIT_SIDE, Work, alone, draw, portrait_of
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
@@ -35,13 +36,13 @@ LONGEST_NAME = 60  # characters that a file's name gets from its directions
 class UploadActions:
     """Every public method is one event of the page; what is wrong is said in words, see `told`."""
 
-    def __init__(self, backstage: Backstage) -> None:
-        self._backstage = backstage
-        self._write = backstage.files.write
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
+        self._write = context.files.write
 
     def find(self, photo: Photo | None) -> tuple[Any, ...]:
         """For the page: the status, the faces, what to save and as what, and what is known of the photo."""
-        with told():
+        with visitor_errors():
             if photo is None:
                 return HINT, None, gr.skip(), gr.skip(), None
             work = self._look_at(photo)
@@ -57,7 +58,7 @@ class UploadActions:
         self, photo: Photo | None, step: str, then: str, strength: float, strip: Any, work: Work | None
     ) -> tuple[Any, ...]:
         """For the page: before and after, the status, the faces, the download, what is known, and what was made."""
-        with told():
+        with visitor_errors():
             if photo is None:
                 raise PictureError(FIRST)
             if work is None or work.file != photo.file:
@@ -66,7 +67,7 @@ class UploadActions:
 
     def apply(self, step: str, then: str, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
         """As `translate`, of the photo that is known."""
-        with told():
+        with visitor_errors():
             if work is None:
                 raise PictureError(GONE if strip else FIRST)
             return self._apply(None, step, then, strength, strip, work)
@@ -79,7 +80,7 @@ class UploadActions:
 
     def strengthen(self, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
         """For the page: before and after, and the faces. At the size of the page, so that it keeps up with a hand."""
-        with told():
+        with visitor_errors():
             if work is None and strip:
                 raise PictureError(GONE)
             if work is None or not any(work.layers):
@@ -88,13 +89,13 @@ class UploadActions:
 
     def compare(self, photo: Photo | None, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
         """For the page: the marked face in every direction, and what is known of the photo."""
-        with told():
+        with visitor_errors():
             if photo is None:
                 raise PictureError(FIRST)
             if work is None or work.file != photo.file:
                 work, strip = self._look_at(photo), None
-            studio, marked = self._backstage.studio(), self._asked(strip, work).marked
-            compared = compare(studio, photo.picture, work, marked, self._backstage.choices(), strength)
+            studio, marked = self._context.studio(), self._asked(strip, work).marked
+            compared = compare(studio, photo.picture, work, marked, self._context.choices(), strength)
             if len(compared) == 1:
                 raise PictureError(NO_FACE)
             files = [
@@ -107,7 +108,7 @@ class UploadActions:
 
     def use(self, chosen: gr.EventData, strip: Any, work: Work | None) -> Any:
         """For the page: the faces, of which the marked one takes what was chosen in the comparison."""
-        with told():
+        with visitor_errors():
             if work is None or not work.faces:
                 raise PictureError(GONE)
             asked = self._asked(strip, work)
@@ -118,10 +119,10 @@ class UploadActions:
 
     def save(self, strength: float, what: str, form: str, work: Work | None) -> str:
         """A file in the photo's own size. Only made when it is asked for: 40 megapixels take seconds to write."""
-        with told():
+        with visitor_errors():
             if work is None:
                 raise PictureError(GONE)
-            studio, picture = self._backstage.studio(), _reload(work)
+            studio, picture = self._context.studio(), _reload(work)
             chains, name = work.chains or (), ""
             if what == WHOLE:
                 result = np.asarray(studio.blend(picture, work.layers, strength))
@@ -139,12 +140,12 @@ class UploadActions:
             return self._write(result, f"{work.file.stem}-{words}{suffix}", made_by=_made_by(chains, strength))
 
     def _no_face(self) -> str:
-        studio = self._backstage.studio()
-        words = [words for words, step in self._backstage.choices() if studio.whole(studio.chain(step))]
+        studio = self._context.studio()
+        words = [words for words, step in self._context.choices() if studio.whole(studio.chain(step))]
         return f"No face found. What needs none: {', '.join(words)}." if words else NO_FACE
 
     def _look_at(self, photo: Photo) -> Work:
-        faces = tuple(self._backstage.studio().find_faces(photo.picture))
+        faces = tuple(self._context.studio().find_faces(photo.picture))
         shown = for_the_screen(photo.picture)
         return Work(
             token=secrets.token_hex(8),
@@ -161,7 +162,7 @@ class UploadActions:
     def _apply(
         self, picture: NDArray[np.uint8] | None, step: str, then: str, strength: float, strip: Any, work: Work
     ) -> tuple[Any, ...]:
-        studio, asked = self._backstage.studio(), self._asked(strip, work)
+        studio, asked = self._context.studio(), self._asked(strip, work)
         for_all = self._chain(step, then)
         if not for_all:
             raise PictureError("Choose a translation first.")
@@ -184,13 +185,13 @@ class UploadActions:
         """What was chosen for each face; nothing yet where the page has not been shown them."""
         if strip is None:
             return _first(work)
-        return read_strip(strip, work.token, len(work.faces), self._backstage.choices())
+        return read_strip(strip, work.token, len(work.faces), self._context.choices())
 
     def _chain(self, *steps: str) -> "Chain":
-        return self._backstage.studio().chain("+".join(step for step in steps if step and step != LEAVE))
+        return self._context.studio().chain("+".join(step for step in steps if step and step != LEAVE))
 
     def _drawn(self, work: Work, strength: float, asked: Asked) -> tuple[tuple[str, str], Any]:
-        after, portraits = draw(self._backstage.studio(), work, strength)
+        after, portraits = draw(self._context.studio(), work, strength)
         made_by = _made_by(work.chains or (), strength)
         files = [self._write(portrait, "face.jpg", made_by=made_by) for portrait in portraits]
         shown = (work.before, self._write(after, "after.jpg", made_by=made_by))
@@ -199,17 +200,17 @@ class UploadActions:
     def _strip(self, work: Work, after: list[str] | None, asked: Asked, *, keep: bool = False) -> Any:
         if not work.faces:
             return None
-        return strip_value(work.token, work.portraits, after, self._backstage.choices(), asked, keep=keep)
+        return strip_value(work.token, work.portraits, after, self._context.choices(), asked, keep=keep)
 
     def _made(self, work: Work, shown: tuple[str, str]) -> tuple[str, str, str]:
         """For what this visitor has made in this visit: files of its own, which may be deleted there."""
-        names = {step: words for words, step in self._backstage.choices()}
+        names = {step: words for words, step in self._context.choices()}
         sentences = dict.fromkeys(
             ", then ".join(names.get(str(step), step.direction) for step in chain)
             for chain in work.chains or ()
             if chain
         )
-        before, after = (str(shutil.copyfile(file, self._backstage.files.new(Path(file).name))) for file in shown)
+        before, after = (str(shutil.copyfile(file, self._context.files.new(Path(file).name))) for file in shown)
         return before, after, f"{work.file.name}: {' / '.join(sentences).lower()}"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from demo.pictures import generate
 from demo.tabs.photo.face_strip import LEAVE, file_address
-from demo.tabs.photo.photo_work import Work, alone, draw
+from demo.tabs.photo.photo_state import Work, alone, draw
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Studio  # brings PyTorch, which the page does not wait for

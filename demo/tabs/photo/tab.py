@@ -5,9 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from demo.backstage import TAKING_TURNS, Backstage
-from demo.pictures import PhotoInput, told
-from demo.server.files import KEPT_SECONDS
+from demo.context import TRANSLATOR_QUEUE, PageContext
+from demo.errors import visitor_errors
+from demo.pictures import PhotoInput
+from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.tabs.photo.actions import HINT, JPEG, PNG, WHOLE, UploadActions
 from demo.tabs.photo.comparison import comparison
 from demo.tabs.photo.face_strip import face_strip
@@ -28,14 +29,14 @@ SHOW_COMPARISON = """() => requestAnimationFrame(() => {
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
-def add_upload(backstage: Backstage) -> gr.State:
+def add_upload(context: PageContext) -> gr.State:
     """Builds the tab within the Blocks that are open.
 
     Returns the state that changes with every new translation of this visitor: the files of before and after, as large
     as the page shows them, and words.
     """
-    actions = UploadActions(backstage)
-    choices = backstage.choices()
+    actions = UploadActions(context)
+    choices = context.choices()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             photo = PhotoInput(
@@ -76,13 +77,13 @@ def add_upload(backstage: Backstage) -> gr.State:
                 download = gr.Button("Download", variant="primary", min_width=140)
     compared = comparison()
     file = gr.File(visible=False)
-    work = gr.State(time_to_live=KEPT_SECONDS)
-    made = gr.State(time_to_live=KEPT_SECONDS)
+    work = gr.State(time_to_live=FILE_LIFETIME_SECONDS)
+    made = gr.State(time_to_live=FILE_LIFETIME_SECONDS)
 
     def refresh() -> tuple[Any, Any]:
-        with told():
-            backstage.studio()  # waits until the translations are loaded
-            now = backstage.choices()
+        with visitor_errors():
+            context.studio()  # waits until the translations are loaded
+            now = context.choices()
             return gr.Radio(now, value=now[0][1] if now else None), gr.Dropdown([("Nothing more", ""), *now], value="")
 
     gr.on(None, refresh, None, [step, then], js=NAME_EXAMPLES, queue=False, show_progress="hidden", **PRIVATE)
@@ -102,13 +103,13 @@ def add_upload(backstage: Backstage) -> gr.State:
         trigger_mode="always_last",
         show_progress="minimal",
         show_progress_on=result,
-        **TAKING_TURNS,
+        **TRANSLATOR_QUEUE,
         **PRIVATE,
     ).failure(lambda: HINT, None, said, queue=False, **PRIVATE)
 
     outputs: list[Any] = [result, said, faces, save, work, made]
     known: list[Any] = [step, then, strength, faces, work]
-    working: dict[str, Any] = {"show_progress_on": result, **TAKING_TURNS, **PRIVATE}
+    working: dict[str, Any] = {"show_progress_on": result, **TRANSLATOR_QUEUE, **PRIVATE}
     translate.click(actions.translate, [photo, *known], outputs, scroll_to_output=True, **working)
     gr.on(
         [step.change, then.change, faces.input],
@@ -133,7 +134,7 @@ def add_upload(backstage: Backstage) -> gr.State:
     compared.select(actions.use, [faces, work], faces, queue=False, show_progress="hidden", **PRIVATE).success(
         actions.apply, known, outputs, scroll_to_output=True, **working
     )
-    saving: dict[str, Any] = {"show_progress_on": save, **TAKING_TURNS, **PRIVATE}
+    saving: dict[str, Any] = {"show_progress_on": save, **TRANSLATOR_QUEUE, **PRIVATE}
     download.click(actions.save, [strength, what, form, work], file, **saving).success(
         None, file, None, js=DOWNLOAD, **PRIVATE
     )
