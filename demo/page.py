@@ -1,7 +1,5 @@
 """Builds the page: its title, its tabs and the About section."""
 
-from pathlib import Path
-
 import gradio as gr
 
 from demo.api.endpoints import add_api
@@ -10,7 +8,7 @@ from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.gradio_patches import SafeBlocks, forget_session
 from demo.tabs.about import add_about
 from demo.tabs.gallery.tab import add_gallery
-from demo.tabs.photo.tab import add_upload
+from demo.tabs.photo.tab import add_photo
 from demo.tabs.video.tab import add_video
 from demo.tabs.webcam.tab import add_webcam
 
@@ -32,18 +30,18 @@ def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
         forget_session(page, request.session_hash)
 
     with SafeBlocks(title=TITLE, delete_cache=(30, FILE_LIFETIME_SECONDS), analytics_enabled=False) as page:
-        gr.HTML(f'<h1>{TITLE}</h1><p>{PURPOSE}</p><p class="privacy">{PRIVACY}</p>', elem_id="title")
-        gr.set_static_paths([Path(__file__).parent.parent / "examples"])
+        gr.HTML(f"<h1>{TITLE}</h1><p>{PURPOSE}</p>", elem_id="title")
         add_api(context)  # first: gradio numbers a name that an event of a tab has taken
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
-                made = add_upload(context)
+                made = add_photo(context)
             with gr.Tab("Webcam", id="webcam"):
                 add_webcam(context)
             with gr.Tab("Video", id="video"):
                 add_video(context)
             with gr.Tab("Gallery", id="gallery"):
                 add_gallery(context, made)
+        gr.HTML(f"<p>{PRIVACY}</p>", elem_classes="page-privacy")
         add_about(context, page, local=local)
         page.unload(forget)
         page.queue(max_size=64, api_open=False)

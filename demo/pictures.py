@@ -41,9 +41,6 @@ class PhotoInput(UploadsOnly, gr.Image):
     is_template = True  # the browser shows it as the gr.Image that it is
     refused_schemes = ("http:", "https:")  # MCP clients send pictures as data URLs
 
-    def get_block_name(self) -> str:  # of a subclass, too
-        return "image"
-
     def preprocess(self, payload: ImageData | None) -> Photo | None:  # type: ignore[override]
         if payload is None or payload.path is None:
             return None

@@ -129,9 +129,9 @@ class Endpoints:
             offered = [(words, chain) for words, chain in offered if not studio.whole(chain)]
             chains = [chain for _, chain in offered]
             layers = studio.generate(photo.picture, [found[index]] * len(chains), chains)
-            from demo.tabs.photo.photo_state import alone  # brings PyTorch, which the page does not wait for
+            from demo.tabs.photo.photo_state import draw_face  # brings PyTorch, which the page does not wait for
 
-            made = [alone(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
+            made = [draw_face(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
             names = ["Original", *(words for words, _ in offered)]
             made_by = "; ".join(map(_made_by, chains)) if strength > 0 and chains else None
             sheet = contact_sheet(list(zip(names, made, strict=True)))

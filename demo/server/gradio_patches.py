@@ -90,6 +90,10 @@ class UploadsOnly:
 
     refused_schemes: tuple[str, ...] = ("http:", "https:", "data:")
 
+    def get_block_name(self) -> str:
+        """The name of gradio's own component, whose script the browser loads."""
+        return next(base for base in type(self).__mro__ if base.__module__.startswith("gradio.")).__name__.lower()
+
     async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
         """As gradio's own, for paths. Raises gr.Error for an address."""
         if str(url_or_file_path).lower().startswith(self.refused_schemes):

@@ -4,7 +4,6 @@ import contextlib
 import io
 import socket
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -13,8 +12,7 @@ from cyclegan_core.errors import CycleganError
 from demo.server.gradio_patches import return_files_over_mcp, use_small_sessions
 from demo.server.request_limits import RequestLimits
 from demo.tabs.video.tab import MAX_FILE_BYTES  # of a video; photos are checked as they are read
-
-FONTS: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+from demo.theme import page_theme
 
 
 def serve(page: gr.Blocks, host: str, port: int) -> None:
@@ -24,14 +22,13 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise CycleganError(f"{host}:{port} cannot be had ({reason}): set GRADIO_SERVER_PORT to another.") from error
-    theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", **FONTS)
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces its MCP server even where it is to be quiet
         page.launch(
             server_name=host,
             server_port=port,
             prevent_thread_lock=True,
             quiet=True,
-            theme=theme.set(body_text_color_subdued="*neutral_500"),
+            theme=page_theme(),
             css_paths=sorted(Path(__file__).parents[1].rglob("*.css")),
             footer_links=["api"],
             max_file_size=MAX_FILE_BYTES,

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import gradio as gr
 import numpy as np
 import pytest
+from demo.tabs.photo.face_strip import AS_ABOVE, LEAVE
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,7 +24,6 @@ from demo.context import PageContext
 from demo.pictures import SHOWN_SIDE, Photo
 from demo.server.files import Files
 from demo.tabs.photo.actions import FIRST, GONE, JPEG, PNG, WHOLE, UploadActions
-from demo.tabs.photo.face_strip import AS_ABOVE, LEAVE
 
 LEFT, RIGHT = (20.0, 30.0, 120.0, 130.0), (220.0, 30.0, 340.0, 150.0)
 FEMALE, MALE, STRIPES = "gender:to_female", "gender:to_male", "stripes:to_stripes"

@@ -17,6 +17,8 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from cyclegan_core import images
+from demo.api.endpoints import SentPicture
+from demo.file_input import FileInput
 from demo.pictures import PhotoInput
 from demo.server.gradio_patches import (
     MALFORMED,
@@ -26,6 +28,7 @@ from demo.server.gradio_patches import (
     check_files,
     use_small_sessions,
 )
+from demo.tabs.webcam.slow_mode import CameraInput
 
 NOT_UPLOADED = {"path": "/etc/hostname"}
 
@@ -75,6 +78,12 @@ def test_gradio_would_fetch_an_address() -> None:
     with pytest.raises(Exception, match=r".") as tried:  # of the connection
         asyncio.run(theirs.async_move_resource_to_block_cache(address))
     assert not isinstance(tried.value, gr.Error), "UploadsOnly can go"
+
+
+def test_browser_shows_our_components_with_gradios_scripts() -> None:
+    with gr.Blocks():
+        parts = PhotoInput(), SentPicture(), CameraInput(), FileInput()
+    assert [part.get_block_name() for part in parts] == ["image", "image", "image", "file"]
 
 
 def test_gradios_sessions_hold_a_copy_of_the_page() -> None:

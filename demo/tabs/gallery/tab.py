@@ -138,7 +138,7 @@ def requests_for(studio: "Studio", steps: Sequence[str], then: str, words: dict[
 def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
     """Builds the tab within the Blocks that are open.
 
-    made_elsewhere: the state that `add_upload` returns, with the latest result of the Photo tab.
+    made_elsewhere: the state that `add_photo` returns, with the latest result of the Photo tab.
     """
     actions = GalleryActions(context)
     choices = context.choices()
