@@ -235,7 +235,9 @@ class PhotoActions:
             return {}
         index = state.card_face
         paths = state.cards.setdefault(index, {})
-        steps = [step for step in ["", *(step for _, step in directions)] if step not in paths]
+        whole = self._context.studio().whole  # such a card would take as long as the translation itself
+        steps = ["", *(step for _, step in directions if not whole(self._chain(step)))]
+        steps = [step for step in steps if step not in paths]
         if steps:
             picture = self._reload(state) if picture is None else picture
             chains = [self._chain(step) for step in steps]

@@ -201,6 +201,7 @@ function render() {
   fill(more.querySelector('.photo-cards'), 'cards', value.more, card);
   more.hidden = !value.more.length;
   root.querySelectorAll('.photo-card').forEach((item) => item.setAttribute('aria-pressed', item.dataset.step === value.step));
+  if (isNew) cardsList.querySelector('[aria-pressed=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   button.disabled = !value.photo || !value.after;
   settle();
 }

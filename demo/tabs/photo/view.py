@@ -50,7 +50,8 @@ def split_directions(context: PageContext, *, has_faces: bool) -> tuple[Choices,
     if not has_faces:
         return [choice for choice in choices if whole[choice[1]]], []
     first = [choice for choice in choices if not whole[choice[1]] and choice[1] not in FOR_DRAWINGS]
-    return first, [choice for choice in choices if choice not in first]
+    rest = [choice for choice in choices if choice not in first]
+    return (first, rest) if first else (rest, [])
 
 
 def cards(choices: Choices, pictures: Mapping[str, str]) -> list[dict[str, str | None]]:
