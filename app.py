@@ -11,7 +11,7 @@ if not os.environ.get("GRADIO_SERVER_PORT", "7860").isdecimal():  # gradio reads
     sys.exit("GRADIO_SERVER_PORT must be the number of a port, such as 7860.")
 
 from cyclegan_core.errors import CycleganError
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.page import build_page
 from demo.server.files import Files
 from demo.server.serve import serve
@@ -26,11 +26,11 @@ def main() -> int:
         files = Files(Path(folder))
         threading.Thread(target=files.sweep_forever, daemon=True).start()
         try:
-            backstage = Backstage(None, files)
-            serve(build_page(backstage, local=host in ("127.0.0.1", "localhost", "::1")), host, port)
-            backstage.open()
+            context = PageContext(None, files)
+            serve(build_page(context, local=host in ("127.0.0.1", "localhost", "::1")), host, port)
+            context.load()
             print(f"Open http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)
-            backstage.shelf.pull()
+            context.registry.pull()
             threading.Event().wait()
         except KeyboardInterrupt:
             return 0

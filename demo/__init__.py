@@ -1,7 +1,5 @@
-"""The page: what is on it and what it does. Picture arithmetic is `cyclegan_core`'s."""
+"""The web page: its tabs, its API and the server around them. All arithmetic on pictures is in `cyclegan_core`."""
 
-import gradio.component_meta
+from demo.server.gradio_patches import disable_stub_files
 
-# gradio would write a .pyi file beside every module that has a component of its own, which type checkers then read in
-# the place of the module.
-gradio.component_meta.create_or_modify_pyi = lambda *_: None
+disable_stub_files()  # before the first module that defines a component

@@ -1,16 +1,14 @@
-"""The page: its title, its tabs and what lies under them."""
-
-from pathlib import Path
+"""Builds the page: its title, its tabs and the About section."""
 
 import gradio as gr
 
 from demo.api.endpoints import add_api
-from demo.backstage import Backstage
-from demo.server.files import KEPT_SECONDS
-from demo.server.guard import GuardedBlocks
+from demo.context import PageContext
+from demo.server.files import FILE_LIFETIME_SECONDS
+from demo.server.gradio_patches import SafeBlocks, forget_session
 from demo.tabs.about import add_about
 from demo.tabs.gallery.tab import add_gallery
-from demo.tabs.photo.tab import add_upload
+from demo.tabs.photo.tab import add_photo
 from demo.tabs.video.tab import add_video
 from demo.tabs.webcam.tab import add_webcam
 
@@ -25,26 +23,26 @@ PRIVACY = (
 )
 
 
-def build_page(backstage: Backstage, *, local: bool = True) -> gr.Blocks:
-    """The page, to be served by `serve`. local: only people on this machine can open it."""
+def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
+    """Returns the page, for `serve`. local: whether only people on this machine can open it."""
 
-    def forget(request: gr.Request) -> None:  # gradio would keep the session of a closed page for an hour
-        page.state_holder.session_data.pop(request.session_hash, None)
+    def forget(request: gr.Request) -> None:
+        forget_session(page, request.session_hash)
 
-    with GuardedBlocks(title=TITLE, delete_cache=(30, KEPT_SECONDS), analytics_enabled=False) as page:
-        gr.HTML(f'<h1>{TITLE}</h1><p>{PURPOSE}</p><p class="privacy">{PRIVACY}</p>', elem_id="title")
-        gr.set_static_paths([Path(__file__).parent.parent / "examples"])
-        add_api(backstage)  # first: gradio numbers a name that an event of a tab has taken
+    with SafeBlocks(title=TITLE, delete_cache=(30, FILE_LIFETIME_SECONDS), analytics_enabled=False) as page:
+        gr.HTML(f"<h1>{TITLE}</h1><p>{PURPOSE}</p>", elem_id="title")
+        add_api(context)  # first: gradio numbers a name that an event of a tab has taken
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
-                made = add_upload(backstage)
+                made = add_photo(context)
             with gr.Tab("Webcam", id="webcam"):
-                add_webcam(backstage)
+                add_webcam(context)
             with gr.Tab("Video", id="video"):
-                add_video(backstage)
+                add_video(context)
             with gr.Tab("Gallery", id="gallery"):
-                add_gallery(backstage, made)
-        add_about(backstage, page, local=local)
+                add_gallery(context, made)
+        gr.HTML(f"<p>{PRIVACY}</p>", elem_classes="page-privacy")
+        add_about(context, page, local=local)
         page.unload(forget)
         page.queue(max_size=64, api_open=False)
     return page

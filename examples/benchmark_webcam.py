@@ -23,7 +23,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from cyclegan_core import images
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.serve import serve
 from demo.tabs.webcam.tab import Answer, Webcam, live_view
@@ -96,18 +96,18 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        backstage = Backstage(None, Files(Path(folder)))
-        backstage.open()
+        context = PageContext(None, Files(Path(folder)))
+        context.load()
         shown = Path(folder) / "face.mjpeg"
         film(shown)
         browser = playwright.chromium.launch(
             executable_path=next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None),
             args=["--no-sandbox", "--disable-gpu", *CAMERA, f"--use-file-for-fake-video-capture={shown}"],
         )
-        directions = arguments.directions or [words for words, _ in backstage.choices()]
+        directions = arguments.directions or [words for words, _ in context.choices()]
         print(f"{'':28s} frames/s  median ms  95 % ms  of the identity's rate")
         unit = 0.0
-        for name, webcam in [("identity", Identity(backstage)), *((name, Webcam(backstage)) for name in directions)]:
+        for name, webcam in [("identity", Identity(context)), *((name, Webcam(context)) for name in directions)]:
             with page_of(webcam) as address:
                 direction = "None" if name == "identity" else name
                 latencies = measure(browser.new_page(), address, direction, arguments.seconds)

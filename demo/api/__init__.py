@@ -1,1 +1,1 @@
-"""What programs call: named endpoints and MCP tools."""
+"""The API of the page: named endpoints, which are MCP tools as well."""

@@ -1,4 +1,4 @@
-"""What programs call: named endpoints that return plain pictures and JSON. MCP clients see the same as tools."""
+"""The API: named endpoints that return plain pictures and JSON. MCP clients see the same endpoints as tools."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 import cyclegan_core
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from demo.backstage import TAKING_TURNS, Backstage
-from demo.pictures import Photo, PhotoInput, generate, told
-from demo.server.files import KEPT_SECONDS
+from demo.context import TRANSLATOR_QUEUE, PageContext
+from demo.errors import visitor_errors
+from demo.pictures import Photo, PhotoInput, generate
+from demo.server.files import FILE_LIFETIME_SECONDS
+from demo.server.gradio_patches import upload_folder
 from demo.tabs.gallery.contact_sheet import COLUMNS, contact_sheet
 
 if TYPE_CHECKING:
@@ -28,21 +29,22 @@ TILE = 256  # side of a face on the sheet, in pixels
 
 
 class SentPicture(PhotoInput):
-    """A PhotoInput that also takes the address of a file that was uploaded to this page: MCP clients have no other."""
+    """A PhotoInput that also takes the web address of a file that was uploaded to this page, as MCP clients send it."""
 
     async def async_move_resource_to_block_cache(self, url_or_file_path: str | Path | None) -> str | None:
         _, uploaded, path = str(url_or_file_path).partition("/gradio_api/file=")
-        folder = Path(get_upload_folder()).resolve()
+        folder = upload_folder()
+        # Only the path counts, whatever host the address names: nothing is fetched.
         if uploaded and (file := (folder / unquote(path)).resolve()).is_relative_to(folder):
-            return str(file)  # its own address, wherever it says it is: nothing is fetched
+            return str(file)
         return await super().async_move_resource_to_block_cache(url_or_file_path)
 
 
 class Endpoints:
-    """The functions behind the endpoints. Their docstrings are what programmers, and language models, read of them."""
+    """The functions behind the endpoints. Their docstrings are the documentation that API and MCP clients see."""
 
-    def __init__(self, backstage: Backstage) -> None:
-        self._backstage = backstage
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
 
     def translate(
         self, image: Photo | None, direction: str = "to_female", strength: float = 1.0, faces: str = "all"
@@ -61,9 +63,9 @@ class Endpoints:
             the whole picture in its own size, PNG where a PNG came in and JPEG otherwise, marked as AI-altered
             JSON with every face found (as of /detect), the numbers of those translated, and the steps taken
         """
-        with told():
+        with visitor_errors():
             photo, strength = _sent(image), _checked(strength)
-            studio = self._backstage.studio()
+            studio = self._context.studio()
             chain = studio.chain(direction or "")
             if not chain:
                 raise CycleganError("Name a direction, such as to_female; /info lists them.")
@@ -77,7 +79,7 @@ class Endpoints:
             directions = "-".join(re.sub(r"\W+|_", "-", step.direction) for step in chain)
             suffix = ".png" if photo.file.suffix.lower() == ".png" else ".jpg"
             name = f"{photo.file.stem[:60]}-{directions[:60]}{suffix}"
-            file = self._backstage.files.write(result, name, made_by=_made_by(chain) if altered else None)
+            file = self._context.files.write(result, name, made_by=_made_by(chain) if altered else None)
             return file, {
                 "faces": _described(found),
                 "translated": [i + 1 for i in chosen],
@@ -97,9 +99,9 @@ class Endpoints:
             JSON with the faces from left to right, in pixels: number (from 1), box (left, top, right, bottom), score \
 (0 to 1) and five landmarks (x, y: eyes, nose, corners of the mouth); the picture's upright size, and the detector
         """
-        with told():
+        with visitor_errors():
             picture = _sent(image).picture
-            studio = self._backstage.studio()
+            studio = self._context.studio()
             height, width = picture.shape[:2]
             faces = _described(studio.find_faces(picture))
             return {"faces": faces, "width": width, "height": height, "detector": studio.detector.name}
@@ -116,24 +118,24 @@ class Endpoints:
             the sheet, a JPEG marked as AI-altered: the original first, then the directions, row by row
             JSON with the order of the sheet, its columns, and the number of the face
         """
-        with told():
+        with visitor_errors():
             photo, strength = _sent(image), _checked(strength)
-            studio = self._backstage.studio()
+            studio = self._context.studio()
             found = studio.find_faces(photo.picture)
             if not found:
                 raise PictureError(NO_FACE)
             (index,) = _choose(str(face) if face else "largest", found)
-            offered = [(words, studio.chain(text)) for words, text in self._backstage.choices()]
+            offered = [(words, studio.chain(text)) for words, text in self._context.choices()]
             offered = [(words, chain) for words, chain in offered if not studio.whole(chain)]
             chains = [chain for _, chain in offered]
             layers = studio.generate(photo.picture, [found[index]] * len(chains), chains)
-            from demo.tabs.photo.photo_work import alone  # brings PyTorch, which the page does not wait for
+            from demo.tabs.photo.photo_state import draw_face  # brings PyTorch, which the page does not wait for
 
-            made = [alone(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
+            made = [draw_face(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
             names = ["Original", *(words for words, _ in offered)]
             made_by = "; ".join(map(_made_by, chains)) if strength > 0 and chains else None
             sheet = contact_sheet(list(zip(names, made, strict=True)))
-            file = self._backstage.files.write(sheet, "comparison.jpg", made_by=made_by)
+            file = self._context.files.write(sheet, "comparison.jpg", made_by=made_by)
             order = ["original", *(str(step) for (step,) in chains)]
             return file, {"order": order, "columns": min(COLUMNS, len(order)), "face": index + 1, "strength": strength}
 
@@ -144,8 +146,8 @@ class Endpoints:
             JSON with the translations (name, title, directions with their words, whether they take faces or the whole \
 picture, source, revision, state, engine, licence of the data, quality), the face detector, versions and limits
         """
-        with told():
-            shelf, studio = self._backstage.shelf, self._backstage.studio()
+        with visitor_errors():
+            registry, studio = self._context.registry, self._context.studio()
             from cyclegan_core.cli.info import PACKAGES  # these two bring PyTorch, which the page does not wait for
             from cyclegan_core.inference.studio import LONGEST_CHAIN
 
@@ -169,23 +171,23 @@ picture, source, revision, state, engine, licence of the data, quality), the fac
                         "licence": status.config and status.config.data_licence,
                         "quality": status.config and status.config.training.get("quality"),
                     }
-                    for status in shelf.statuses()
+                    for status in registry.statuses()
                 ],
-                "detector": {"name": studio.detector.name, "sentence": shelf.detector_status()},
+                "detector": {"name": studio.detector.name, "sentence": registry.detector_status()},
                 "versions": versions,
                 "limits": {
                     "file_bytes": images.MAX_FILE_BYTES,
                     "pixels": images.MAX_PIXELS,
                     "smallest_side": images.MIN_SIDE,
                     "directions_in_a_chain": LONGEST_CHAIN,
-                    "seconds_that_files_are_kept": KEPT_SECONDS,
+                    "seconds_that_files_are_kept": FILE_LIFETIME_SECONDS,
                 },
             }
 
 
-def add_api(backstage: Backstage) -> None:
-    """Adds the endpoints to the page that is being built: they are on "Use via API" and not to be seen otherwise."""
-    endpoints = Endpoints(backstage)
+def add_api(context: PageContext) -> None:
+    """Adds the endpoints to the page that is being built: listed under "Use via API", with no visible part."""
+    endpoints = Endpoints(context)
     with gr.Column(visible=False):
         image = SentPicture(label="image")
         direction = gr.Textbox("to_female", label="direction", max_length=400)
@@ -197,9 +199,9 @@ def add_api(backstage: Backstage) -> None:
         def offer(fn: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Any], **turns: Any) -> None:
             gr.Button().click(fn, inputs, outputs, api_name=fn.__name__, **turns)
 
-        offer(endpoints.translate, [image, direction, strength, faces], [picture, found], **TAKING_TURNS)
-        offer(endpoints.detect, [image], [found], **TAKING_TURNS)
-        offer(endpoints.compare, [image, face, strength], [picture, found], **TAKING_TURNS)
+        offer(endpoints.translate, [image, direction, strength, faces], [picture, found], **TRANSLATOR_QUEUE)
+        offer(endpoints.detect, [image], [found], **TRANSLATOR_QUEUE)
+        offer(endpoints.compare, [image, face, strength], [picture, found], **TRANSLATOR_QUEUE)
         offer(endpoints.info, [], [found], concurrency_limit=4)
 
 
@@ -216,7 +218,7 @@ def _checked(strength: Any) -> float:
 
 
 def _choose(text: str, found: "Sequence[Face]") -> list[int]:
-    """Indices of the faces that `text` (all, largest, or numbers from 1) means."""
+    """Turns `text` (all, largest, or numbers from 1) into indices of faces. Raises CycleganError for anything else."""
     words = text.strip().lower()
     if words == "all" or (not found and words == "largest"):
         return list(range(len(found)))

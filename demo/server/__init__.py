@@ -1,1 +1,1 @@
-"""Serving the page: limits, sessions, files, long work."""
+"""The server around the page: request limits, sessions, temporary files, long work, patches of gradio."""

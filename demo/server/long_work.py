@@ -1,21 +1,18 @@
-"""Work that takes minutes: its turn, how far it is, and how a visitor ends it."""
+"""Work that takes minutes: its queue, its progress, and how a visitor stops it."""
 
-import html
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import gradio as gr
-
-# One at a time, and not in the turns of the other tabs: it must not keep those who want one photo waiting for minutes.
-LANE: dict[str, Any] = {"concurrency_id": "long work", "concurrency_limit": 1}
-WAITING = '<p class="nothing">Waiting for a turn…</p>'  # gradio writes the place in the queue over it
+# One at a time, and in a queue of its own: it must not keep those who want one photo waiting for minutes.
+LONG_WORK_QUEUE: dict[str, Any] = {"concurrency_id": "long work", "concurrency_limit": 1}
+WAITING_HTML = '<p class="nothing">Waiting for a turn…</p>'  # gradio writes the place in the queue over it
 
 
 class LongWork:
-    """What one visitor has asked for; kept in their gr.State, so that it is nobody else's."""
+    """One visitor's request. It is held in their gr.State, so that nobody else can stop it."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -24,7 +21,7 @@ class LongWork:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """While it is worked on. Whoever leaves ends it."""
+        """Marks the work as running inside the block, which gradio closes when the visitor leaves; that stops it."""
         self._began = time.monotonic()
         self.running = True
         try:
@@ -34,14 +31,15 @@ class LongWork:
             self.stop()
 
     def stop(self) -> None:
-        """Ends it soon; what is made is kept."""
+        """Asks the work to end soon; finished results stay."""
         self._stop.set()
 
     def stopped(self) -> bool:
+        """Whether `stop` was called."""
         return self._stop.is_set()
 
     def progress(self, done: float, total: float, unit: str = "") -> str:
-        """A bar and the time left, as HTML. unit: of `done` and `total`, which are shown where it is a word."""
+        """A progress bar and the time left, as HTML. unit: of `done` and `total`; without it a percentage is shown."""
         share = min(done / total, 1.0) if total > 0 else 0.0
         left = f", {time_left((time.monotonic() - self._began) * (1 - share) / share)}" if 0 < share < 1 else ""
         words = f"{done:.0f} of {total:.0f} {unit}" if unit else f"{share:.0%}"
@@ -51,21 +49,10 @@ class LongWork:
         )
 
 
-def sentence_of(error: gr.Error) -> str:
-    """What `told` has made of an error, as plain text."""
-    return html.unescape(str(error.message))
-
-
 def time_left(seconds: float) -> str:
-    """In words, and no more exact than such a guess is."""
+    """Seconds in words, rounded as coarsely as such an estimate is."""
     if seconds < 10:
         return "a few seconds left"
     if seconds < 55:
         return f"about {round(seconds / 10) * 10} s left"
     return f"about {max(1, round(seconds / 60))} min left"
-
-
-def said(*sentences: str, problem: bool = False) -> str:
-    """Sentences as HTML that a screen reader reads out when they come."""
-    kind = ' class="problem"' if problem else ""
-    return f'<div role="status"{kind}>{"".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)}</div>'

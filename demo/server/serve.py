@@ -1,38 +1,34 @@
-"""Serving the page."""
+"""Starts the web server for the page."""
 
 import contextlib
 import io
 import socket
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from cyclegan_core.errors import CycleganError
-from demo.api.mcp_tools import mend_tools
-from demo.server.guard import Guard
-from demo.server.visits import remember_little
+from demo.server.gradio_patches import return_files_over_mcp, use_small_sessions
+from demo.server.request_limits import RequestLimits
 from demo.tabs.video.tab import MAX_FILE_BYTES  # of a video; photos are checked as they are read
-
-FONTS: dict[str, Any] = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+from demo.theme import page_theme
 
 
 def serve(page: gr.Blocks, host: str, port: int) -> None:
-    """Serves the page from now on, in threads of its own. Raises CycleganError where it cannot have the port."""
+    """Serves the page in background threads and returns at once. Raises CycleganError where the port is taken."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:
         reason = error.strerror or error
         raise CycleganError(f"{host}:{port} cannot be had ({reason}): set GRADIO_SERVER_PORT to another.") from error
-    theme = gr.themes.Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", **FONTS)
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces its MCP server even where it is to be quiet
         page.launch(
             server_name=host,
             server_port=port,
             prevent_thread_lock=True,
             quiet=True,
-            theme=theme.set(body_text_color_subdued="*neutral_500"),
+            theme=page_theme(),
             css_paths=sorted(Path(__file__).parents[1].rglob("*.css")),
             footer_links=["api"],
             max_file_size=MAX_FILE_BYTES,
@@ -43,7 +39,7 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
             ssr_mode=False,
             pwa=False,
             mcp_server=True,
-            app_kwargs={"middleware": [Middleware(Guard)]},
+            app_kwargs={"middleware": [Middleware(RequestLimits)]},
         )
-    mend_tools(page)
-    remember_little(page)
+    return_files_over_mcp(page)
+    use_small_sessions(page)

@@ -1,4 +1,4 @@
-"""Who has a webcam stream at the moment, who waits for one, and whose frame is worked on next."""
+"""Webcam sessions: who has a stream, who waits for one, and which frame is processed next."""
 
 import asyncio
 import math
@@ -36,7 +36,7 @@ class TooFastError(CycleganError):
 
 
 class BusyError(CycleganError):
-    """A frame was given up as others take too long. people: how many are waiting."""
+    """A frame was dropped because others take too long. people: how many are waiting."""
 
     def __init__(self, people: int) -> None:
         super().__init__(f"The server is busy: {people} {'person is' if people == 1 else 'people are'} waiting.")
@@ -45,14 +45,14 @@ class BusyError(CycleganError):
 
 @dataclass(frozen=True)
 class Waiting:
-    """Somebody's place in the waiting line, from 1, and the ticket that keeps it."""
+    """A place in the waiting line, counted from 1, and the ticket that identifies it."""
 
     ticket: str
     place: int
 
 
 class Session:
-    """One visitor's stream. `seconds` is its own clock, which only goes forward."""
+    """One visitor's stream. `seconds` is the time within the stream, which only increases."""
 
     def __init__(self, stream: "FaceStream", now: float) -> None:
         self.token = secrets.token_urlsafe(16)  # 128 bits
@@ -64,9 +64,10 @@ class Session:
         self._working = threading.Lock()
 
     def take(self, stamp: object, now: float) -> None:
-        """A frame has come, with the browser's time stamp in ms. Raises TooFastError; else `release` must follow.
+        """Accepts a frame with the browser's time stamp in ms, after which `release` must be called.
 
-        The clock goes by the stamps, which know nothing of the network's delays, while they are plausible.
+        Raises TooFastError. `seconds` follows the stamps while they are plausible, as network delays do
+        not distort them.
         """
         self._credit = min(BURST, self._credit + (now - self.seen) * FRAMES_PER_SECOND)
         passed, self.seen = now - self.seen, now
@@ -84,13 +85,14 @@ class Session:
         self._stamp = number if math.isfinite(number) else math.inf
 
     def release(self) -> None:
+        """The accepted frame has been processed, or will not be."""
         self._working.release()
 
 
 class Sessions:
-    """At most so many streams; who comes later waits in line. Safe for many threads.
+    """Gives out at most `most` streams; later visitors wait in line. Safe for many threads.
 
-    make: a stream for a new visitor. clock: in seconds.
+    make: returns the stream of a new visitor. clock: returns the time in seconds.
     """
 
     def __init__(
@@ -106,7 +108,7 @@ class Sessions:
         return len(self._sessions)
 
     def begin(self, ticket: object = None) -> Session | Waiting:
-        """A stream for the visitor, or their place in line; a ticket from an earlier call keeps the place."""
+        """Returns a new session or a place in line; the ticket of an earlier call keeps the place."""
         with self._lock:
             now = self.clock()
             self._forget(now)
@@ -126,7 +128,7 @@ class Sessions:
             return Waiting(str(ticket), ahead + 1)
 
     def get(self, token: object) -> Session:
-        """The visitor's stream. Raises EndedError where the token is unknown or others have waited long enough."""
+        """Returns the session of a token. Raises EndedError if it is unknown or must make room for others."""
         with self._lock:
             now = self.clock()
             self._forget(now)
@@ -140,14 +142,14 @@ class Sessions:
             return session
 
     def end(self, token: object) -> None:
-        """Forgets the visitor's stream, or their place in line."""
+        """Ends the session of a token, or gives up the place of a ticket. Ignores anything else."""
         with self._lock:
             if isinstance(token, str):
                 self._sessions.pop(token, None)
                 self._waiting.pop(token, None)
 
     def sweep(self) -> None:
-        """Forgets those who have left, and does so again while there is anybody."""
+        """Ends the sessions of visitors who have left. Repeats by a timer while there are sessions."""
         with self._lock:
             self._sweeper = None
             self._forget(self.clock())
@@ -167,7 +169,7 @@ class Sessions:
 
 
 class Turns:
-    """Works on a few frames at a time, in the order in which they came; as every stream has one, turns are fair."""
+    """Processes a few frames at a time, first come first served, which is fair as each stream sends one at a time."""
 
     def __init__(self, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="webcam")
@@ -175,9 +177,9 @@ class Turns:
         self._asked: set[Future] = set()
 
     async def take(self, work: Callable[[], T], done: Callable[[], None]) -> T:
-        """What `work` returns or raises, in a thread. Raises BusyError where its turn does not come.
+        """Runs `work` in a thread and returns its result. Raises BusyError if it does not begin within the patience.
 
-        done: called when the work has ended, or will never begin, even where nobody awaits it any more.
+        done: called when the work has ended or will never begin, even if the caller no longer waits.
         """
 
         def ended_at_last(future: Future) -> None:

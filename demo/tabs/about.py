@@ -1,4 +1,4 @@
-"""The About section: what is at work here, where it comes from, and a way for the owner to fetch new weights."""
+"""The About section: which weights are in use, where they come from, and a button to fetch new ones."""
 
 import hmac
 import os
@@ -8,13 +8,14 @@ from typing import Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError
-from demo.backstage import Backstage
-from demo.pictures import told
+from demo.context import PageContext
+from demo.errors import visitor_errors
 
 OWNER_KEY = "CYCLEGAN_OWNER_KEY"  # a secret of the Space; whoever knows it may fetch new weights
 FILES = (
-    "**What happens to a photo**: it and its result lie in a temporary folder of this server, for ten minutes at most. "
-    "They are in no log, and nobody else is sent anything. Webcam frames are never written to a file."
+    "**What happens to a photo**: it and its result lie in a temporary folder of this server, and are deleted ten "
+    "minutes after their last use. They are in no log, and nobody else is sent anything. Webcam frames are never "
+    "written to a file."
 )
 ETHICS = (
     "**Use it kindly**: translate your own face or one whose owner agrees, and say that a picture is altered when you "
@@ -24,15 +25,15 @@ ETHICS = (
 
 
 def plain(text: str) -> str:
-    """Text that comes from a file or the Hub, safe within Markdown."""
+    """Escapes text from a file or from the Hub, so that Markdown shows it as it is."""
     return re.sub(r"([\\`*_{}\[\]<>#|!&])", r"\\\1", text)
 
 
-def about(backstage: Backstage) -> str:
-    """What is at work here, in Markdown."""
-    name = backstage.studio().detector.name
-    lines = ["### Faces", plain(backstage.shelf.detector_status()) or f"{name} finds the faces."]
-    for status in backstage.shelf.statuses():
+def about(context: PageContext) -> str:
+    """Describes the detector, the translations and the privacy rules, in Markdown."""
+    name = context.studio().detector.name
+    lines = ["### Faces", plain(context.registry.detector_status()) or f"{name} finds the faces."]
+    for status in context.registry.statuses():
         words = " / ".join(status.labels.values())
         where = f"{plain(words)}: {plain(status.source)}, run by {status.engine}. " if status.engine else ""
         lines.append(f"### {plain(status.title)}\n\n{where}{plain(status.sentence)}".strip())
@@ -50,8 +51,8 @@ def about(backstage: Backstage) -> str:
     return "\n\n".join([*lines, "### Privacy and ethics", FILES, ETHICS])
 
 
-def add_about(backstage: Backstage, page: gr.Blocks, *, local: bool) -> None:
-    """local: only people on this machine can open the page, so all of them are its owner."""
+def add_about(context: PageContext, page: gr.Blocks, *, local: bool) -> None:
+    """Adds the section. local: only people on this machine can open the page, so every visitor is its owner."""
     with gr.Accordion("About", open=False, elem_id="about"):
         said = gr.Markdown()
         key_needed = not local
@@ -61,16 +62,16 @@ def add_about(backstage: Backstage, page: gr.Blocks, *, local: bool) -> None:
         answer = gr.Markdown()
 
     def show() -> str:
-        with told():
-            return about(backstage)
+        with visitor_errors():
+            return about(context)
 
     def reload(given: str) -> tuple[str, str]:
-        with told():
+        with visitor_errors():
             expected = os.environ.get(OWNER_KEY, "")
             if key_needed and not (expected and hmac.compare_digest(given.encode(), expected.encode())):
                 raise CycleganError("That is not the owner's key.")
-            backstage.studio()
-            return backstage.shelf.reload(), about(backstage)
+            context.studio()
+            return context.registry.reload(), about(context)
 
     private: dict[str, Any] = {"queue": False, "api_visibility": "private"}
     page.load(show, None, said, **private)

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -26,11 +27,12 @@ from cyclegan_core.translations.translation import Translation, build_generator
 from cyclegan_core.video.stream import FaceStream
 from cyclegan_core.video.translate import VideoReport
 from demo import pictures
-from demo.backstage import Backstage
-from demo.pictures import Photo
+from demo.context import PageContext
 from demo.server.files import Files
-from demo.tabs.gallery.batch import Asked, Batch
-from demo.tabs.photo.actions import JPEG, WHOLE, UploadActions
+from demo.tabs.gallery.batch import Batch, Request
+from demo.tabs.photo.actions import PhotoActions
+from demo.tabs.photo.saving import JPEG
+from demo.tabs.photo.view import WHOLE
 from demo.tabs.video.tab import sentences
 from tests.inference.test_tiling import GENERATORS, landscape, lively
 
@@ -148,35 +150,41 @@ class NoFaces:
 
 
 @pytest.fixture(scope="module")
-def backstage(seasons: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backstage]:
+def context(seasons: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_SEASONS_REPO", str(seasons))
         shelf = Shelf([Entry("seasons", "Seasons", {})])
         shelf.load()
         shelf.studio.replace_detector(NoFaces())
-        yield Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+        yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+
+
+def event(**data: Any) -> gr.EventData:
+    """What the browser sends, by default at full strength."""
+    return gr.EventData(None, {"strength": 1.0, "then": "", **data})
 
 
 def test_the_page_bounds_its_work_and_says_so(
-    backstage: Backstage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "WHOLE_PIXELS", 100 * 150)
     images.save(landscape(200, 300), tmp_path / "hills.png")
-    photo, actions = Photo(landscape(200, 300), tmp_path / "hills.png"), UploadActions(backstage)
-    said, strip, *_, work = actions.find(photo)
-    assert said == "No face found. What needs none: To winter, To summer."
-    _, said, *_, work, _ = actions.translate(photo, "seasons:to_winter", "", 1.0, strip, work)
-    assert said.startswith("The whole picture was translated in ")
-    assert said.endswith(" It was made at 150 x 100 pixels, and is enlarged to the photo's size.")
-    saved = images.load(actions.save(1.0, WHOLE, JPEG, work))
-    assert saved.shape == photo.picture.shape
-    assert bluer(saved, photo.picture).mean() > 40
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    actions = PhotoActions(context)
+    shown, state, _ = actions.open_photo(event(path=str(tmp_path / "hills.png")))
+    assert shown["status"] == "No face found. What needs none: To winter, To summer."
+    shown, state, _ = actions.edit(event(step="seasons:to_winter"), state)
+    assert shown["status"].startswith("The whole picture was translated in ")
+    assert shown["status"].endswith(" It was made at 150 x 100 pixels, and is enlarged to the photo's size.")
+    saved = images.load(actions.save(event(what=WHOLE, form=JPEG), state))
+    assert saved.shape == (200, 300, 3)
+    assert bluer(saved, landscape(200, 300)).mean() > 40
 
 
-def test_the_gallery_takes_pictures_without_faces(backstage: Backstage, tmp_path: Path) -> None:
+def test_the_gallery_takes_pictures_without_faces(context: PageContext, tmp_path: Path) -> None:
     images.save(landscape(60, 90), tmp_path / "hills.png")
-    studio = backstage.studio()
-    with Batch([tmp_path / "hills.png"], [Asked("To winter", "to_winter")], 1.0, studio, backstage.files) as batch:
+    studio = context.studio()
+    with Batch([tmp_path / "hills.png"], [Request("To winter", "to_winter")], 1.0, studio, context.files) as batch:
         (result,) = batch.run(lambda: False)
         assert result.problem is None
         assert result.after is not None
@@ -203,18 +211,21 @@ def test_a_video_of_whole_pictures_is_not_said_to_lack_faces() -> None:
     assert "No face was found" in sentences(report)[0]
 
 
-def test_one_face_is_saved_with_what_was_made_of_the_whole_picture(backstage: Backstage, tmp_path: Path) -> None:
+def test_one_face_is_saved_with_what_was_made_of_the_whole_picture(
+    context: PageContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     face = Face((40.0, 40.0, 120.0, 120.0), 1.0, (np.array(TIGHT_TEMPLATE) * 80 + 40).astype(np.float32))
-    studio = backstage.studio()
+    studio = context.studio()
     before: Any = studio.detector
     studio.replace_detector(SimpleNamespace(name="one", detect=lambda picture: [face]))
     try:
         picture = np.full((200, 260, 3), 120, np.uint8)
         images.save(picture, tmp_path / "person.png")
-        actions = UploadActions(backstage)
-        _, strip, *_, work = actions.find(Photo(picture, tmp_path / "person.png"))
-        _, said, strip, _, work, _ = actions.apply("seasons:to_winter", "", 1.0, strip, work)
-        assert said.startswith("The whole picture was translated in ")
-        assert bluer(images.load(actions.save(1.0, "0", JPEG, work)), np.full(3, 120)).mean() > 40
+        actions = PhotoActions(context)
+        sent = event(path=str(tmp_path / "person.png"), step="seasons:to_winter")
+        shown, state, _ = actions.open_photo(sent)
+        assert shown["status"].startswith("The whole picture was translated in ")
+        assert bluer(images.load(actions.save(event(what="0", form=JPEG), state)), np.full(3, 120)).mean() > 40
     finally:
         studio.replace_detector(before)

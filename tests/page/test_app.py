@@ -5,7 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +18,10 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.catalog import CATALOG
 from cyclegan_core.translations.registry import Shelf
-from demo.backstage import Backstage
+from demo.context import PageContext
+from demo.errors import visitor_errors
 from demo.page import build_page
-from demo.pictures import PhotoInput, told
+from demo.pictures import PhotoInput
 from demo.server.files import Files
 from demo.server.serve import serve
 from demo.tabs.about import OWNER_KEY, about, plain
@@ -35,27 +35,27 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Backstage:
+def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
         shelf = Shelf(CATALOG[:1])
     shelf.load()
-    return Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture(scope="module")
-def page(backstage: Backstage) -> Iterator[gr.Blocks]:
+def page(context: PageContext) -> Iterator[gr.Blocks]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(backstage.files.folder))
-        page = build_page(backstage)
+        patch.setenv("GRADIO_TEMP_DIR", str(context.files.folder))
+        page = build_page(context)
         serve(page, "127.0.0.1", free_port())
         yield page
         page.close(verbose=False)
 
 
-def test_about_says_what_is_at_work(backstage: Backstage) -> None:
-    said = about(backstage)
-    for part in (backstage.studio().detector.name, "folder tiny", "1,234,567", "ten minutes", "identifies anybody"):
+def test_about_says_what_is_at_work(context: PageContext) -> None:
+    said = about(context)
+    for part in (context.studio().detector.name, "folder tiny", "1,234,567", "ten minutes", "identifies anybody"):
         assert part in said, part
 
 
@@ -63,9 +63,9 @@ def test_what_comes_from_the_hub_is_no_markup() -> None:
     assert plain("[x](javascript:1) <b> *a*") == "\\[x\\](javascript:1) \\<b\\> \\*a\\*"
 
 
-def test_only_the_owner_fetches_new_weights(backstage: Backstage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_owner_fetches_new_weights(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(OWNER_KEY, "open sesame")
-    page = build_page(backstage, local=False)
+    page = build_page(context, local=False)
     (reload,) = (function.fn for function in page.fns.values() if getattr(function.fn, "__name__", "") == "reload")
     assert reload is not None
     with pytest.raises(gr.Error, match="not the owner's key"):
@@ -80,7 +80,7 @@ def test_only_the_owner_fetches_new_weights(backstage: Backstage, monkeypatch: p
 
 def test_unexpected_errors_show_neither_the_visitor_nor_the_log_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
     name = "/somewhere/" + "-".join(["my", "holiday.jpg"])  # the log may show this line, but not its result
-    with pytest.raises(gr.Error) as shown, told():
+    with pytest.raises(gr.Error) as shown, visitor_errors():
         raise RuntimeError(name)
     assert "Something went wrong" in shown.value.message
     log = capsys.readouterr().err
@@ -89,7 +89,7 @@ def test_unexpected_errors_show_neither_the_visitor_nor_the_log_a_file_name(caps
 
 
 def test_file_names_are_no_html() -> None:
-    with pytest.raises(gr.Error) as shown, told():
+    with pytest.raises(gr.Error) as shown, visitor_errors():
         raise CycleganError("<img src=x>.jpg is damaged")
     assert "<" not in shown.value.message
 
@@ -111,19 +111,6 @@ def test_oversized_upload_is_refused(page: gr.Blocks, monkeypatch: pytest.Monkey
     monkeypatch.setattr(page, "max_file_size", 1000)  # not to move so many bytes here
     upload = {"files": ("large.png", bytes(1001))}
     assert httpx.post(f"{page.local_url}gradio_api/upload", files=upload).status_code == 413
-
-
-def test_old_files_and_folders_are_swept_away(tmp_path: Path) -> None:
-    for name in ("a/photo.jpg", "unfinished"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"x")
-    files = Files(tmp_path)
-    files.sweep(60)
-    assert len(list(tmp_path.rglob("*"))) == 3
-    for left in (["a"], []):  # a folder is as old as its emptiness: something may be about to be written to it
-        time.sleep(0.1)
-        files.sweep(0.05)
-        assert [path.name for path in tmp_path.iterdir()] == left
 
 
 class TestStart:

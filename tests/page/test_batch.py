@@ -21,11 +21,11 @@ from cyclegan_core.inference.translator import FaceTranslator
 from cyclegan_core.translations.translation import Translation
 from demo.server.files import Files
 from demo.tabs.gallery import batch as batch_module
-from demo.tabs.gallery.batch import MOST_PHOTOS, NO_FACE, TABLE_NAME, Asked, Batch, Result, table, view_of
+from demo.tabs.gallery.batch import MOST_PHOTOS, NO_FACE, TABLE_NAME, Batch, Request, Result, table, view_of
 from tests import ROOT
 
 EXAMPLES = ROOT / "examples"
-FEMALE, MALE = Asked("To female", "tiny:to_female"), Asked("To male", "tiny:to_male")
+FEMALE, MALE = Request("To female", "tiny:to_female"), Request("To male", "tiny:to_male")
 BOX = (30.0, 20.0, 130.0, 120.0)
 
 
@@ -75,7 +75,11 @@ def zipped(path: Path, content: dict[str, bytes], method: int = zipfile.ZIP_DEFL
 
 
 def work(
-    uploads: Sequence[Path], studio: Studio, files: Files, asked: Sequence[Asked] = (FEMALE,), strength: float = 1.0
+    uploads: Sequence[Path],
+    studio: Studio,
+    files: Files,
+    asked: Sequence[Request] = (FEMALE,),
+    strength: float = 1.0,
 ) -> tuple[list[Result], zipfile.ZipFile | None, list[str]]:
     with Batch(uploads, asked, strength, studio, files) as batch:
         results = list(batch.run(lambda: False))
@@ -229,7 +233,7 @@ def test_time_for_one_go_ends(tmp_path: Path, studio: Studio, files: Files) -> N
 
 def test_unknown_translation_is_refused_at_once(tmp_path: Path, studio: Studio, files: Files) -> None:
     with pytest.raises(TranslationError, match="no direction"):
-        Batch([photo(tmp_path, "a.jpg")], [Asked("?", "to_cat")], 1.0, studio, files)
+        Batch([photo(tmp_path, "a.jpg")], [Request("?", "to_cat")], 1.0, studio, files)
 
 
 def test_no_more_than_fifty(tmp_path: Path, studio: Studio, files: Files) -> None:

@@ -16,14 +16,14 @@ from gradio.data_classes import FileData, ListFiles
 from cyclegan_core import images
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.registry import Shelf, Status
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.file_input import MOST_FILES, FileInput
 from demo.server.files import Files
 from demo.server.long_work import LongWork, time_left
 from demo.tabs.gallery import history, model_cards
-from demo.tabs.gallery.batch import Asked
-from demo.tabs.gallery.history import GONE, NOTHING, Made, added, card, delete, kept, show
-from demo.tabs.gallery.tab import BUSY, EMPTY, FIRST, WHICH, GalleryActions, Outcome, add_gallery, asked
+from demo.tabs.gallery.batch import Request
+from demo.tabs.gallery.history import GONE, NOTHING, Item, card, delete, existing, merged, show
+from demo.tabs.gallery.tab import BUSY, EMPTY, FIRST, WHICH, GalleryActions, Outcome, add_gallery, requests_for
 from tests import ROOT
 from tests.page.test_batch import FaceInBright
 
@@ -32,18 +32,18 @@ WEIGHTS = ROOT / "cyclegan_core" / "weights"
 
 
 @pytest.fixture(scope="module")
-def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Backstage:
+def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
         shelf = Shelf(CATALOG[:1])
     shelf.load()
     shelf.studio.replace_detector(FaceInBright())
-    return Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture
-def actions(backstage: Backstage) -> GalleryActions:
-    return GalleryActions(backstage)
+def actions(context: PageContext) -> GalleryActions:
+    return GalleryActions(context)
 
 
 @pytest.fixture
@@ -79,10 +79,13 @@ def test_results_come_one_after_the_other(actions: GalleryActions, photos: list[
     assert len(outcome.made) == 4
 
 
-def test_chosen_translations_are_each_followed_by_the_next(backstage: Backstage) -> None:
-    studio, words = backstage.studio(), {FEMALE: "To female", MALE: "To male"}
-    assert asked(studio, [FEMALE, MALE, FEMALE], "", words) == [Asked("To female", FEMALE), Asked("To male", MALE)]
-    assert asked(studio, [FEMALE], MALE, words) == [Asked("To female, then to male", f"{FEMALE}+{MALE}")]
+def test_chosen_translations_are_each_followed_by_the_next(context: PageContext) -> None:
+    studio, words = context.studio(), {FEMALE: "To female", MALE: "To male"}
+    assert requests_for(studio, [FEMALE, MALE, FEMALE], "", words) == [
+        Request("To female", FEMALE),
+        Request("To male", MALE),
+    ]
+    assert requests_for(studio, [FEMALE], MALE, words) == [Request("To female, then to male", f"{FEMALE}+{MALE}")]
 
 
 def test_stop_ends_it_and_keeps_what_is_there(actions: GalleryActions, photos: list[Path]) -> None:
@@ -98,9 +101,9 @@ def test_stop_ends_it_and_keeps_what_is_there(actions: GalleryActions, photos: l
 
 def test_what_is_missing_is_asked_for(actions: GalleryActions, photos: list[Path]) -> None:
     for given, steps, sentence in ((([]), [FEMALE], FIRST), (photos, [], WHICH)):
-        with pytest.raises(gr.Error) as told:
+        with pytest.raises(gr.Error) as refused:
             actions.begin(given, steps, None)
-        assert told.value.message == sentence
+        assert refused.value.message == sentence
     assert isinstance(actions.begin(photos, [FEMALE], None)[0], LongWork)
 
 
@@ -108,9 +111,9 @@ def test_one_go_at_a_time(actions: GalleryActions, photos: list[Path]) -> None:
     work = LongWork()
     first = iter(actions.translate(photos, [FEMALE], "", 1.0, work))
     next(first)
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as refused:
         actions.begin(photos, [FEMALE], work)
-    assert told.value.message == BUSY
+    assert refused.value.message == BUSY
     ((said, *_),) = actions.translate(photos, [FEMALE], "", 1.0, work)
     assert BUSY in said
     assert work.running, "the second has not ended the first"
@@ -149,29 +152,29 @@ def test_deleting_the_results_deletes_their_files(actions: GalleryActions, photo
     assert actions.delete(None, [])[1] == EMPTY
 
 
-def made_here(files: Files, words: str, before: str | None = None) -> Made:
+def made_here(files: Files, words: str, before: str | None = None) -> Item:
     picture = np.zeros((20, 20, 3), np.uint8)
-    return Made(before or files.write(picture, "before.jpg"), files.write(picture, "after.jpg"), words)
+    return Item(before or files.write(picture, "before.jpg"), files.write(picture, "after.jpg"), words)
 
 
 @pytest.fixture
-def entries(tmp_path: Path) -> list[Made]:
+def entries(tmp_path: Path) -> list[Item]:
     """Three, of which the first two have the same photo."""
     files = Files(tmp_path / "files")
     first = made_here(files, "one")
     return [first, made_here(files, "two", first.before), made_here(files, "three")]
 
 
-def test_history_shows_the_newest_first_and_each_once(entries: list[Made]) -> None:
-    assert added(entries[:1], entries[1:]) == entries[::-1]
-    assert added(entries, [entries[0]]) == entries
+def test_history_shows_the_newest_first_and_each_once(entries: list[Item]) -> None:
+    assert merged(entries[:1], entries[1:]) == entries[::-1]
+    assert merged(entries, [entries[0]]) == entries
     page = show(entries)
     assert page.index("one") < page.index("three")
     assert page.count('aria-label="Delete ') == 3
     assert NOTHING in show([])
 
 
-def test_deleting_one_leaves_what_others_need(entries: list[Made]) -> None:
+def test_deleting_one_leaves_what_others_need(entries: list[Item]) -> None:
     one, two, three = entries
     delete([one], [two, three])
     assert not Path(one.after).exists()
@@ -182,12 +185,12 @@ def test_deleting_one_leaves_what_others_need(entries: list[Made]) -> None:
     assert three.is_there()
 
 
-def test_deleted_files_are_left_out_with_a_note(entries: list[Made]) -> None:
+def test_deleted_files_are_left_out_with_a_note(entries: list[Item]) -> None:
     with gr.Blocks():
         part = history.History()
     Path(entries[1].after).unlink()
     left, page, button = part.shown(entries)
-    assert left == [entries[0], entries[2]] == kept(entries)
+    assert left == [entries[0], entries[2]] == existing(entries)
     assert GONE in page
     assert "two" not in page
     assert button.visible
@@ -195,7 +198,7 @@ def test_deleted_files_are_left_out_with_a_note(entries: list[Made]) -> None:
     assert GONE not in page
 
 
-def test_visitor_deletes_only_what_is_their_own(entries: list[Made], tmp_path: Path) -> None:
+def test_visitor_deletes_only_what_is_their_own(entries: list[Item], tmp_path: Path) -> None:
     with gr.Blocks():
         part = history.History()
     other = made_here(Files(tmp_path / "files"), "another visitor's")
@@ -213,7 +216,7 @@ def test_visitor_deletes_only_what_is_their_own(entries: list[Made], tmp_path: P
 
 
 def test_words_are_no_markup() -> None:
-    page = card(Made('a"b<i>.jpg', "x/after.jpg", '<script>alert("1")</script>'))
+    page = card(Item('a"b<i>.jpg', "x/after.jpg", '<script>alert("1")</script>'))
     assert "<script" not in page
     assert '"1"' not in page
     assert "<i>" not in page
@@ -276,8 +279,8 @@ def test_card_of_a_stranger_loads_nothing(tmp_path: Path) -> None:
     assert not re.search(r"<\w|!\[", text)
 
 
-def test_translation_without_sheet_or_card_has_words(backstage: Backstage) -> None:
-    (status,) = backstage.offered()
+def test_translation_without_sheet_or_card_has_words(context: PageContext) -> None:
+    (status,) = context.offered()
     assert model_cards.sheet_of(status) == ""
     assert CATALOG[0].about in model_cards.head(status)
     updates = model_cards._updates(status)
@@ -286,9 +289,9 @@ def test_translation_without_sheet_or_card_has_words(backstage: Backstage) -> No
     assert not model_cards._updates(None)[0].visible
 
 
-def test_no_event_is_part_of_the_api(backstage: Backstage) -> None:
+def test_no_event_is_part_of_the_api(context: PageContext) -> None:
     with gr.Blocks() as page:
-        add_gallery(backstage, gr.State())
+        add_gallery(context, gr.State())
     assert page.fns
     assert {fn.api_visibility for fn in page.fns.values()} == {"private"}
 

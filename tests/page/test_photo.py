@@ -1,7 +1,6 @@
 """The Photo tab's events without a browser: what is worked on, what is refused, and what the files say."""
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,15 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.registry import Shelf
 from cyclegan_core.translations.translation import Translation
-from demo.backstage import Backstage
-from demo.pictures import SHOWN_SIDE, Photo
+from demo.context import PageContext
+from demo.pictures import SHOWN_SIDE
 from demo.server.files import Files
-from demo.tabs.photo.actions import FIRST, GONE, JPEG, PNG, WHOLE, UploadActions
-from demo.tabs.photo.face_strip import AS_ABOVE, LEAVE
+from demo.tabs.photo import view
+from demo.tabs.photo.actions import FIRST, GONE, PhotoActions
+from demo.tabs.photo.example import STATUS, ExampleView
+from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState
+from demo.tabs.photo.saving import JPEG, PNG
+from demo.tabs.photo.view import EXAMPLES, WHOLE
 
 LEFT, RIGHT = (20.0, 30.0, 120.0, 130.0), (220.0, 30.0, 340.0, 150.0)
 FEMALE, MALE, STRIPES = "gender:to_female", "gender:to_male", "stripes:to_stripes"
@@ -42,7 +45,7 @@ class TwoFaces:
 
 
 @pytest.fixture(scope="module")
-def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backstage]:
+def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     """With a translation of faces, and one of whole pictures."""
     loaded = Translation.load(tiny_translation)
     names = dict(zip(loaded.config.directions, ("to_stripes", "to_plain"), strict=True))
@@ -55,24 +58,33 @@ def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) 
         shelf = Shelf([CATALOG[0], Entry("stripes", "Stripes", {})])
         shelf.load()
         shelf.studio.replace_detector(TwoFaces())
-        yield Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+        yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture(scope="module")
-def actions(backstage: Backstage) -> UploadActions:
-    return UploadActions(backstage)
+def actions(context: PageContext) -> PhotoActions:
+    return PhotoActions(context)
+
+
+@pytest.fixture(autouse=True)
+def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """gradio's folder for what visitors send."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
 
 
 @pytest.fixture
-def photo(tmp_path: Path) -> Photo:
-    return picture_of(tmp_path / "people.png")
+def photo(uploads: Path) -> Path:
+    return picture_of(uploads / "people.png")
 
 
 @pytest.fixture
-def runs(backstage: Backstage, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def runs(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is worked on during a test: `find`, or a direction and the number of faces it is given."""
     runs: list[str] = []
-    studio = backstage.studio()
+    studio = context.studio()
     find = studio.find_faces
 
     def noted_find(picture: Any) -> Any:
@@ -91,20 +103,32 @@ def runs(backstage: Backstage, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return runs
 
 
-def picture_of(path: Path, size: tuple[int, int] = (400, 200)) -> Photo:
+def picture_of(path: Path, size: tuple[int, int] = (400, 200)) -> Path:
     Image.fromarray(np.random.default_rng(0).integers(60, 190, (*size[::-1], 3), dtype=np.uint8)).save(path)
-    return Photo(images.load(path), path)
+    return path
 
 
-def wall(tmp_path: Path) -> Photo:
-    Image.new("RGB", (160, 120), "grey").save(tmp_path / "wall.jpg")
-    return Photo(images.load(tmp_path / "wall.jpg"), tmp_path / "wall.jpg")
+def wall(folder: Path) -> Path:
+    Image.new("RGB", (160, 120), "grey").save(folder / "wall.jpg")
+    return folder / "wall.jpg"
 
 
-def found(actions: UploadActions, photo: Photo) -> tuple[dict[str, Any], Any]:
-    """The faces as the page has them, and what is known of the photo."""
-    _, strip, _, _, work = actions.find(photo)
-    return strip, work
+def event(**data: Any) -> gr.EventData:
+    """What the browser sends, by default at full strength."""
+    return gr.EventData(None, {"strength": 1.0, "then": "", **data})
+
+
+def opened(actions: PhotoActions, photo: Path, **data: Any) -> tuple[dict[str, Any], PhotoState]:
+    shown, state, _ = actions.open_photo(event(path=str(photo), **data))
+    return shown, state
+
+
+def saved(actions: PhotoActions, state: PhotoState, what: str = WHOLE, form: str = PNG, strength: float = 1.0) -> Path:
+    return Path(actions.save(event(what=what, form=form, strength=strength), state))
+
+
+def steps_of(cards: list[dict[str, Any]]) -> list[str]:
+    return [card["step"] for card in cards]
 
 
 def file_of(address: str) -> Path:
@@ -118,83 +142,77 @@ def changed(before: NDArray[np.uint8], after: NDArray[np.uint8], box: tuple[floa
     return float(np.abs(np.asarray(after)[part].astype(int) - before[part]).mean())
 
 
-def test_faces_are_found_at_once_and_nothing_is_translated(
-    actions: UploadActions, photo: Photo, runs: list[str]
+def test_photo_is_translated_at_once_and_cards_show_its_face(
+    actions: PhotoActions, photo: Path, runs: list[str]
 ) -> None:
-    said, strip, what, form, work = actions.find(photo)
-    assert said == "2 faces found. Translate all alike, or choose for each."
-    assert runs == ["find"]
-    assert [label for label, _ in what.choices] == ["Full picture", "Face 1 alone", "Face 2 alone"]
-    assert form == PNG
-    assert strip["chosen"] == [AS_ABOVE, AS_ABOVE]
-    assert strip["marked"] == 1, "the largest face is compared"
-    for face in strip["faces"]:
-        assert images.load(file_of(face["before"])).shape[:2] == (192, 192)
-        assert face["after"] is None
-    assert work.chains is None
-
-
-def test_only_what_is_new_is_worked_on(actions: UploadActions, photo: Photo, runs: list[str]) -> None:
-    strip, work = found(actions, photo)
-    *_, work, made = actions.translate(photo, FEMALE, "", 1.0, strip, work)
-    assert runs == ["find", "to_female 2"]
+    shown, state, made = actions.open_photo(event(path=str(photo)))
+    assert shown["status"].startswith("2 faces translated in ")
+    assert shown["step"] == FEMALE
+    assert changed(images.load(file_of(shown["before"])), images.load(file_of(shown["after"])), RIGHT) > 10
+    assert steps_of(shown["cards"]) == ["", FEMALE, MALE], "the original, to leave one face of several as it is"
+    original, *others = [images.load(file_of(card["picture"])) for card in shown["cards"]]
+    assert original.shape == (CARD_SIDE, CARD_SIDE, 3)
+    assert all(np.abs(original.astype(int) - other).mean() > 3 for other in others)
+    assert b"AI-altered" in file_of(shown["cards"][1]["picture"]).read_bytes()
+    assert steps_of(shown["more"]) == [STRIPES, "stripes:to_plain"], "whole pictures are made when they are asked for"
+    assert runs == ["find", "to_female 2", "to_male 1"], "the largest face alone is shown in the other directions"
+    assert state.card_face == 1
     assert made[2] == "people.png: to female"
-    assert all(Path(file).exists() for file in made[:2])
-    assert made[0] != work.before, "it may be deleted there"
-    runs.clear()
+    assert Path(made[1]).exists()
+    assert made[0] != state.before, "it may be deleted there"
+    assert shown["form"] == PNG
+    assert shown["save"] == [(WHOLE, "Full picture"), ("0", "Face 1 alone"), ("1", "Face 2 alone")]
 
-    *_, same, made = actions.apply_again(FEMALE, "", 0.5, strip, work)
-    actions.strengthen(0.25, strip, work)
-    assert runs == []
-    assert same is work
+
+def test_no_network_runs_twice(actions: PhotoActions, photo: Path, runs: list[str]) -> None:
+    _, state = opened(actions, photo)
+    runs.clear()
+    _, state, made = actions.edit(event(step=MALE), state)
+    assert runs == ["to_male 1"], "one face was on a card"
+    assert made[2] == "people.png: to male"
+    runs.clear()
+    for _ in range(2):
+        _, state, made = actions.edit(event(step=FEMALE), state)
     assert not isinstance(made, tuple), "it is no new translation"
-    actions.apply_again(FEMALE, MALE, 0.5, strip, work)
+    actions.strengthen(event(strength=0.5), state)
+    assert runs == []
+    actions.edit(event(then=MALE), state)
     assert runs == ["to_female 2", "to_male 2"]
-    runs.clear()
-    actions.apply_again(FEMALE, "", 0.5, strip | {"chosen": [MALE, LEAVE]}, work)
-    assert runs == ["to_male 1"]
 
 
-def test_each_face_gets_its_own(actions: UploadActions, photo: Photo, backstage: Backstage) -> None:
-    strip, work = found(actions, photo)
-    own = strip | {"chosen": [LEAVE, AS_ABOVE]}
-    (before, after), said, shown, save, work, _ = actions.translate(photo, FEMALE, "", 1.0, own, work)
-    assert said.startswith("1 of 2 faces translated in ")
-    assert save.visible
-    saved = images.load(actions.save(1.0, WHOLE, PNG, work))
-    assert changed(photo.picture, saved, LEFT) == 0
-    assert changed(photo.picture, saved, RIGHT) > 10
-    assert images.load(before).shape == images.load(after).shape == photo.picture.shape
-    assert shown["chosen"] == [LEAVE, AS_ABOVE]
-    first, second = (
-        np.abs(images.load(file_of(face["after"])).astype(int) - images.load(file_of(face["before"]))).mean()
-        for face in shown["faces"]
-    )
-    assert first < 3 < second
-
-    _, said, _, save, *_ = actions.apply(FEMALE, "", 1.0, strip | {"chosen": [LEAVE, LEAVE]}, work)
-    assert (said, save.visible) == ("All faces are left as they are.", False)
+def test_each_face_gets_its_own(actions: PhotoActions, photo: Path) -> None:
+    _, state = opened(actions, photo)
+    shown, state, _ = actions.edit(event(face=0, step=""), state)
+    assert shown["status"].startswith("1 of 2 faces translated in ")
+    assert (shown["face"], shown["step"]) == (0, "")
+    before, after = images.load(photo), images.load(saved(actions, state))
+    assert changed(before, after, LEFT) == 0
+    assert changed(before, after, RIGHT) > 10
+    shown, state, _ = actions.edit(event(face=-1), state)
+    assert shown["step"] is None, "the faces differ"
+    shown, state, _ = actions.edit(event(step=""), state)
+    assert (shown["status"], shown["after"]) == ("All faces are left as they are.", None)
 
 
-def test_strength_applies_to_the_page_and_to_the_file(actions: UploadActions, photo: Photo) -> None:
-    strip, work = found(actions, photo)
-    *_, work, _ = actions.translate(photo, MALE, "", 1.0, strip, work)
-    full, half, none = (images.load(actions.save(strength, WHOLE, PNG, work)) for strength in (1.0, 0.5, 0.0))
-    assert changed(photo.picture, half, LEFT) == pytest.approx(changed(photo.picture, full, LEFT) / 2, rel=0.2)
-    assert np.array_equal(none, photo.picture)
-    shown = [images.load(actions.strengthen(strength, strip, work)[0][1]) for strength in (1.0, 0.5)]
+def test_strength_applies_to_the_page_and_to_the_file(actions: PhotoActions, photo: Path) -> None:
+    _, state = opened(actions, photo, step=MALE)
+    picture = images.load(photo)
+    full, half, none = (images.load(saved(actions, state, strength=strength)) for strength in (1.0, 0.5, 0.0))
+    assert changed(picture, half, LEFT) == pytest.approx(changed(picture, full, LEFT) / 2, rel=0.2)
+    assert np.array_equal(none, picture)
+    shown = [images.load(file_of(actions.strengthen(event(strength=s), state)["after"])) for s in (1.0, 0.5)]
     assert changed(shown[0], shown[1], RIGHT) > 3
 
 
-def test_large_photo_is_small_on_the_page_and_large_in_the_file(actions: UploadActions, tmp_path: Path) -> None:
-    photo = picture_of(tmp_path / "large.jpg", (2000, 1000))
-    strip, work = found(actions, photo)
-    (before, after), *_, work, _ = actions.translate(photo, FEMALE, "", 1.0, strip, work)
-    assert images.load(before).shape == images.load(after).shape == (SHOWN_SIDE // 2, SHOWN_SIDE, 3)
-    saved = images.load(actions.save(1.0, WHOLE, PNG, work))
-    assert saved.shape == photo.picture.shape
+def test_large_photo_is_small_on_the_page_and_large_in_the_file(actions: PhotoActions, uploads: Path) -> None:
+    photo = picture_of(uploads / "large.jpg", (2000, 1000))
+    shown, state = opened(actions, photo)
+    before, after = images.load(file_of(shown["before"])), images.load(file_of(shown["after"]))
+    assert before.shape == after.shape == (SHOWN_SIDE // 2, SHOWN_SIDE, 3)
+    result = images.load(saved(actions, state))
+    assert result.shape == (1000, 2000, 3)
     scaled = tuple(edge * SHOWN_SIDE / 2000 for edge in RIGHT)
-    ratio = changed(images.load(before), images.load(after), scaled) / changed(photo.picture, saved, RIGHT)
+    ratio = changed(before, after, scaled) / changed(images.load(photo), result, RIGHT)
     assert ratio == pytest.approx(1, abs=0.3), "the layers lie over the same face on the page"
 
 
@@ -207,142 +225,140 @@ def test_large_photo_is_small_on_the_page_and_large_in_the_file(actions: UploadA
     ],
 )
 def test_file_says_that_it_is_altered_and_by_what(
-    actions: UploadActions, tmp_path: Path, what: str, form: str, name: str
+    actions: PhotoActions, uploads: Path, what: str, form: str, name: str
 ) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8825)[1] = "N"  # GPS
     exif[0x010F] = "SecretCamera"
-    photo = picture_of(tmp_path / "people.jpg")
-    with Image.open(photo.file) as image:
-        image.save(photo.file, exif=exif)
-    strip, work = found(actions, photo)
-    *_, work, _ = actions.translate(photo, FEMALE, "", 1.0, strip | {"chosen": [AS_ABOVE, MALE]}, work)
-    saved = Path(actions.save(1.0, what, form, work))
-    assert saved.name == name
-    content = saved.read_bytes()
+    photo = picture_of(uploads / "people.jpg")
+    with Image.open(photo) as image:
+        image.save(photo, exif=exif)
+    _, state = opened(actions, photo)
+    _, state, _ = actions.edit(event(face=1, step=MALE), state)
+    file = saved(actions, state, what, form)
+    assert file.name == name
+    content = file.read_bytes()
     assert b"SecretCamera" not in content
     assert b"AI-altered (gender: to female" in content
     assert (b"to male" in content) == (what == WHOLE)
-    with Image.open(saved) as image:
+    with Image.open(file) as image:
         assert not image.getexif().get_ifd(0x8825)
-        assert image.size == (photo.picture.shape[1::-1] if what == WHOLE else (256, 256))
-    unaltered = Path(actions.save(0.0, what, form, work)).read_bytes()
-    assert b"AI-altered" not in unaltered
+        assert image.size == ((400, 200) if what == WHOLE else (256, 256))
+    assert b"AI-altered" not in saved(actions, state, what, form, 0.0).read_bytes()
 
 
-def test_comparison_shows_every_direction_and_one_can_be_taken(
-    actions: UploadActions, photo: Photo, runs: list[str]
-) -> None:
-    strip, work = found(actions, photo)
-    shown, work = actions.compare(photo, 1.0, strip | {"marked": 0}, work)
-    assert "Face 1 in every direction" in shown
-    assert re.findall("<span>(.*?)</span>", shown) == ["Original", "To female", "To male"]
-    assert runs == ["find", "to_female 1", "to_male 1"]
-    files = [images.load(file_of(address)) for address in re.findall('src="(.*?)"', shown)]
-    assert all(np.abs(files[0].astype(int) - file).mean() > 3 for file in files[1:])
-    taken = actions.use(gr.EventData(None, {"step": MALE}), strip | {"marked": 0}, work)
-    assert taken["chosen"] == [MALE, AS_ABOVE]
-    with pytest.raises(gr.Error, match="no longer offered"):
-        actions.use(gr.EventData(None, {"step": "gender:to_dog"}), strip, work)
+def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(actions: PhotoActions, uploads: Path) -> None:
+    shown, state = opened(actions, wall(uploads), step=FEMALE)
+    assert shown["status"] == (none := "No face found. What needs none: To stripes, To plain.")
+    assert (shown["after"], steps_of(shown["cards"]), shown["more"]) == (None, [STRIPES, "stripes:to_plain"], [])
+    shown, state, _ = actions.edit(event(step=STRIPES), state)
+    assert shown["status"].startswith("The whole picture was translated in ")
+    before, after = images.load(file_of(shown["before"])), images.load(file_of(shown["after"]))
+    assert changed(before, after, (0, 0, 160, 120)) > 10
+    assert b"AI-altered (stripes: to stripes)" in saved(actions, state, form=JPEG).read_bytes()
+    shown, _, _ = actions.edit(event(step=MALE), state)
+    assert shown["status"] == none
 
 
-def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(
-    actions: UploadActions, tmp_path: Path, backstage: Backstage
-) -> None:
-    photo = wall(tmp_path)
-    said, strip, *_, work = actions.find(photo)
-    assert said == (none := "No face found. What needs none: To stripes, To plain.")
-    assert strip is None
-    shown, said, _, save, work, _ = actions.translate(photo, FEMALE, "", 1.0, strip, work)
-    assert (shown, said, save.visible) == (None, none, False)
-    (_, after), said, _, save, work, _ = actions.apply_again(STRIPES, "", 1.0, strip, work)
-    assert said.startswith("The whole picture was translated in ")
-    assert changed(photo.picture, images.load(after), (0, 0, 160, 120)) > 10
-    assert b"AI-altered (stripes: to stripes)" in Path(actions.save(1.0, WHOLE, JPEG, work)).read_bytes()
-    html, _ = actions.compare(photo, 1.0, strip, work)
-    assert re.findall("<span>(.*?)</span>", html) == ["Original", "To stripes", "To plain"]
-    assert "<button" not in html
-    assert actions.apply_again(MALE, "", 1.0, strip, work)[1] == none
+def test_example_shows_what_the_page_does_before_there_is_a_photo(context: PageContext, runs: list[str]) -> None:
+    example = ExampleView(context)
+    shown = example.get()
+    assert (shown["status"], shown["photo"], shown["step"]) == (STATUS, None, FEMALE)
+    assert steps_of(shown["cards"]) == [FEMALE, MALE]
+    pictures = [shown["before"], shown["after"], *(card["picture"] for card in shown["cards"])]
+    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures), "files would be deleted"
+    assert len(set(pictures)) == 4
+    runs.clear()
+    assert example.get() is shown
+    assert runs == []
+
+
+def test_examples_are_opened_by_their_number(actions: PhotoActions) -> None:
+    _, state, _ = actions.open_photo(event(example=0, step=MALE))
+    assert state.file == EXAMPLES[0]
+    assert state.steps == (MALE, MALE)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        "words",
-        {},
-        {"photo": "another"},
-        {"chosen": [FEMALE]},
-        {"chosen": "ab"},
-        {"chosen": [1, 2]},
-        {"chosen": [[], {}]},
-        {"chosen": ["", "gender:to_dog"]},
-        {"marked": 2},
-        {"marked": -1},
-        {"marked": True},
-        {"marked": "0"},
+        {"step": "gender:to_dog"},
+        {"step": 7},
+        {"step": []},
+        {"then": "gender:to_dog"},
+        {"then": {"a": 1}},
+        {"face": 2},
+        {"face": -2},
+        {"face": True},
+        {"face": "0"},
+        {"strength": 2},
+        {"strength": True},
+        {"strength": "1"},
+        {"strength": float("nan")},
     ],
 )
-def test_choices_from_outside_are_not_trusted(actions: UploadActions, photo: Photo, wrong: Any) -> None:
-    strip, work = found(actions, photo)
-    sent = strip | wrong if isinstance(wrong, dict) and wrong else wrong
-    for act in (
-        lambda: actions.translate(photo, FEMALE, "", 1.0, sent, work),
-        lambda: actions.compare(photo, 1.0, sent, work),
-    ):
-        with pytest.raises(gr.Error, match=r"Choose the photo again\.|Load the page anew\."):
-            act()
+def test_choices_from_outside_are_not_trusted(actions: PhotoActions, photo: Path, wrong: dict[str, Any]) -> None:
+    _, state = opened(actions, photo)
+    with pytest.raises(gr.Error, match=r"no longer offered|no such face|number from 0 to 1"):
+        actions.edit(event(**wrong), state)
 
 
-def test_what_is_missing_is_asked_for(actions: UploadActions, photo: Photo, runs: list[str]) -> None:
-    strip, work = found(actions, photo)
+@pytest.mark.parametrize("sent", [None, {}, [], "words", {"path": 7}, {"example": 99}, {"example": -1}, {"path": "\0"}])
+def test_only_uploaded_photos_are_opened(actions: PhotoActions, sent: Any) -> None:
+    with pytest.raises(gr.Error, match=FIRST):
+        actions.open_photo(gr.EventData(None, sent))
+
+
+def test_files_of_the_server_are_not_opened(actions: PhotoActions, uploads: Path, tmp_path: Path) -> None:
+    other = picture_of(tmp_path / "other.png")
+    (uploads / "link.png").symlink_to(other)
+    for path in (other, uploads / "link.png", uploads / ".." / "other.png", Path("/etc/passwd"), Path("README.md")):
+        with pytest.raises(gr.Error, match=FIRST):
+            actions.open_photo(event(path=str(path)))
+
+
+def test_what_is_missing_is_asked_for(actions: PhotoActions, photo: Path) -> None:
+    _, state = opened(actions, photo)
     refused: list[tuple[str, Callable[[], Any]]] = [
-        (FIRST, lambda: actions.translate(None, FEMALE, "", 1, None, None)),
-        (FIRST, lambda: actions.compare(None, 1, None, None)),
-        (GONE, lambda: actions.apply_again(FEMALE, "", 1, strip, None)),
-        (GONE, lambda: actions.strengthen(1, strip, None)),
-        (GONE, lambda: actions.save(1, WHOLE, PNG, None)),
-        (GONE, lambda: actions.use(gr.EventData(None, {}), strip, None)),
+        (GONE, lambda: actions.edit(event(step=MALE), None)),
+        (GONE, lambda: actions.strengthen(event(), None)),
+        (GONE, lambda: actions.save(event(what=WHOLE, form=PNG), None)),
+        ("no such face", lambda: actions.save(event(what="7", form=PNG), state)),
+        ("no such face", lambda: actions.save(event(what=[], form=PNG), state)),
     ]
     for sentence, act in refused:
         with pytest.raises(gr.Error, match=sentence):
             act()
-    with pytest.raises(gr.Error, match="no such face"):
-        actions.save(1, "7", PNG, work)
-    with pytest.raises(gr.Error, match="Choose a translation first"):
-        actions.translate(photo, "", "", 1, strip, work)
-    assert runs == ["find"]
-    actions.apply_again(FEMALE, "", 1, strip, work)
-    actions.apply_again(FEMALE, "", 1, None, None)
-    actions.strengthen(0.5, None, None)
-    assert runs == ["find"], "nothing is translated before it was asked for"
 
 
-def test_photo_that_was_deleted_meanwhile_is_asked_for_again(actions: UploadActions, photo: Photo) -> None:
-    strip, work = found(actions, photo)
-    *_, work, _ = actions.translate(photo, FEMALE, "", 1.0, strip, work)
-    photo.file.unlink()
-    for act in (lambda: actions.apply_again(MALE, "", 1.0, strip, work), lambda: actions.save(1.0, WHOLE, PNG, work)):
+def test_photo_that_was_deleted_meanwhile_is_asked_for_again(actions: PhotoActions, photo: Path) -> None:
+    _, state = opened(actions, photo)
+    photo.unlink()
+    for act in (lambda: actions.edit(event(step=STRIPES), state), lambda: saved(actions, state)):
         with pytest.raises(gr.Error, match="choose it again"):
             act()
-    assert actions.strengthen(0.5, strip, work)[0][1], "what is at hand still works"
+    with pytest.raises(gr.Error, match="choose it again"):
+        opened(actions, photo)
+    assert actions.strengthen(event(strength=0.5), state)["after"], "what is at hand still works"
 
 
-def test_another_photo_is_looked_at_anew(actions: UploadActions, photo: Photo, tmp_path: Path, runs: list[str]) -> None:
-    strip, work = found(actions, photo)
-    another = picture_of(tmp_path / "others.png")
-    *_, known, made = actions.translate(another, FEMALE, "", 1.0, strip, work)
-    assert runs == ["find", "find", "to_female 2"]
-    assert known.file == another.file
-    assert made[2].startswith("others.png")
+def test_directions_for_drawings_stand_behind_more(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "FOR_DRAWINGS", {MALE})
+    first, more = view.split_directions(context, has_faces=True)
+    assert [step for _, step in first] == [FEMALE]
+    assert MALE in [step for _, step in more]
 
 
-def test_tab_offers_no_endpoint_and_all_work_takes_turns(backstage: Backstage) -> None:
-    from demo.tabs.photo.tab import add_upload
+def test_tab_offers_no_endpoint_and_all_work_takes_turns(context: PageContext) -> None:
+    from demo.tabs.photo.tab import add_photo
 
     with gr.Blocks() as page:
-        made = add_upload(backstage)
+        made = add_photo(context)
     assert isinstance(made, gr.State)
-    for event in page.fns.values():
-        assert event.api_visibility in ("private", "undocumented")
-        if event.name in ("find", "translate", "apply", "apply_again", "compare", "save"):
-            assert (event.concurrency_id, event.concurrency_limit) == ("translator", 2)
+    waiting = []
+    for function in page.fns.values():
+        assert function.api_visibility in ("private", "undocumented")
+        if function.name in ("open_photo", "edit", "save"):
+            waiting.append(function.name)
+            assert (function.concurrency_id, function.concurrency_limit) == ("translator", 2)
+    assert waiting == ["open_photo", "edit", "save"]

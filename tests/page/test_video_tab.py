@@ -14,7 +14,7 @@ from cyclegan_core.errors import VideoError
 from cyclegan_core.translations.catalog import CATALOG
 from cyclegan_core.translations.registry import Shelf
 from cyclegan_core.video.translate import VideoReport
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.long_work import LongWork
 from demo.tabs.video import tab
@@ -25,19 +25,19 @@ FEMALE, MALE = "gender:to_female", "gender:to_male"
 
 
 @pytest.fixture(scope="module")
-def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Backstage:
+def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
         shelf = Shelf(CATALOG[:1])
     shelf.load()
     shelf.studio.replace_detector(Still())
-    return Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture
-def actions(backstage: Backstage, monkeypatch: pytest.MonkeyPatch) -> VideoActions:
+def actions(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> VideoActions:
     monkeypatch.setattr(tab, "EVERY", 0.01)
-    return VideoActions(backstage)
+    return VideoActions(context)
 
 
 @pytest.fixture
@@ -69,9 +69,9 @@ def test_video_comes_out_with_its_sound_and_says_how_far_it_is(actions: VideoAct
 
 
 def test_what_is_missing_is_asked_for(actions: VideoActions, clip: Path) -> None:
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as refused:
         actions.begin([], None)
-    assert told.value.message == FIRST
+    assert refused.value.message == FIRST
     assert isinstance(actions.begin([clip], None)[0], LongWork)
     *_, (said, _) = run(actions, clip, step=None)
     assert "Choose a translation first." in said
@@ -81,15 +81,15 @@ def test_one_video_at_a_time(actions: VideoActions, clip: Path) -> None:
     work = LongWork()
     first = iter(run(actions, clip, work))
     next(first)
-    with pytest.raises(gr.Error) as told:
+    with pytest.raises(gr.Error) as refused:
         actions.begin([clip], work)
-    assert told.value.message == BUSY
+    assert refused.value.message == BUSY
     ((said, _),) = run(actions, clip, work)
     assert BUSY in said
     assert work.running
 
 
-def test_cancelling_ends_it_and_leaves_nothing(actions: VideoActions, backstage: Backstage, tmp_path: Path) -> None:
+def test_cancelling_ends_it_and_leaves_nothing(actions: VideoActions, context: PageContext, tmp_path: Path) -> None:
     work = LongWork()
     steps = iter(run(actions, make_video(tmp_path / "cancelled.mp4", 400), work))
     next(steps), next(steps)
@@ -97,16 +97,16 @@ def test_cancelling_ends_it_and_leaves_nothing(actions: VideoActions, backstage:
     *_, (said, video) = steps
     assert "Cancelled. Nothing was kept." in said
     assert getattr(video, "value", None) is None
-    assert not [path for path in backstage.files.folder.rglob("*") if path.is_file() and "me-" not in path.name]
+    assert not [path for path in context.files.folder.rglob("*") if path.is_file() and "me-" not in path.name]
 
 
-def test_leaving_ends_the_work(actions: VideoActions, backstage: Backstage, tmp_path: Path) -> None:
+def test_leaving_ends_the_work(actions: VideoActions, context: PageContext, tmp_path: Path) -> None:
     steps = iter(run(actions, make_video(tmp_path / "left.mp4", 400)))
-    while not list(backstage.files.folder.rglob("*.part")):
+    while not list(context.files.folder.rglob("*.part")):
         next(steps)
     del steps
     for _ in range(200):
-        if not list(backstage.files.folder.rglob("*.part")):
+        if not list(context.files.folder.rglob("*.part")):
             return
         time.sleep(0.05)
     pytest.fail("the translation goes on for nobody")
@@ -172,8 +172,8 @@ def test_report_in_words(report: VideoReport, words: str) -> None:
     assert words in " ".join(sentences(report))
 
 
-def test_no_event_is_part_of_the_api(backstage: Backstage) -> None:
+def test_no_event_is_part_of_the_api(context: PageContext) -> None:
     with gr.Blocks() as page:
-        add_video(backstage)
+        add_video(context)
     assert page.fns
     assert {fn.api_visibility for fn in page.fns.values()} == {"private"}

@@ -24,7 +24,7 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
 from cyclegan_core.translations import catalog
 from cyclegan_core.translations.registry import Shelf
-from demo.backstage import Backstage
+from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.serve import serve
 from demo.tabs.webcam import frames
@@ -49,26 +49,26 @@ class OneFace:
 
 
 @pytest.fixture(scope="module")
-def backstage(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Backstage:
+def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
         shelf = Shelf([catalog.entry("gender")])
         shelf.load()
     shelf.studio.replace_detector(OneFace())
-    return Backstage(shelf, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture
-def webcam(backstage: Backstage) -> Webcam:
-    return Webcam(backstage)
+def webcam(context: PageContext) -> Webcam:
+    return Webcam(context)
 
 
 @pytest.fixture(scope="module")
-def served(backstage: Backstage) -> Iterator["Served"]:
+def served(context: PageContext) -> Iterator["Served"]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(backstage.files.folder))
+        patch.setenv("GRADIO_TEMP_DIR", str(context.files.folder))
         with gr.Blocks(analytics_enabled=False) as page:
-            webcam = add_webcam(backstage)
+            webcam = add_webcam(context)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         serve(page, "127.0.0.1", port)
@@ -300,7 +300,7 @@ def test_streams_of_two_visitors_never_mix(served: Served) -> None:
 def test_snapshot_says_what_altered_it(webcam: Webcam) -> None:
     plain = file_of("png")
     chunks = base64.b64decode(webcam.mark({"chain": "to_female+to_male"})["chunks"])
-    with Image.open(io.BytesIO(plain[:33] + chunks + plain[33:])) as marked:  # as webcam_keep.js does
+    with Image.open(io.BytesIO(plain[:33] + chunks + plain[33:])) as marked:  # as capture.js does
         marked.load()
         assert marked.text["Description"] == "AI-altered (gender: to female, then gender: to male)"  # type: ignore[attr-defined]
         assert "compositeWithTrainedAlgorithmicMedia" in marked.info["xmp"].decode()
@@ -331,7 +331,7 @@ def test_memory_is_flat_over_many_frames(webcam: Webcam) -> None:
     assert len(webcam.sessions) == 0
 
 
-def test_no_frame_is_written_to_a_file(served: Served, backstage: Backstage) -> None:
+def test_no_frame_is_written_to_a_file(served: Served, context: PageContext) -> None:
     token = served.call("begin", {})["token"]
     assert "picture" in served.call("frame", message(token))
-    assert list(backstage.files.folder.rglob("*")) == []
+    assert list(context.files.folder.rglob("*")) == []

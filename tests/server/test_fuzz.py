@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from demo.server.guard import BODY_BYTES, UPLOAD_BYTES
+from demo.server.request_limits import BODY_BYTES, UPLOAD_BYTES
 from tests import ROOT
 from tests.support.hostile import BODIES, SEED, VALUES, addresses, damaged, encoded_pictures, foreign_files
 from tests.support.serving import PATIENCE, SECRET, ServedPage, page

@@ -17,7 +17,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent, Tool
 from PIL import Image
 
 from cyclegan_core import images
-from demo.server.guard import MCP_CALLS
+from demo.server.request_limits import MCP_CALLS
 from tests import ROOT
 from tests.support.serving import SECRET, ServedPage, page
 

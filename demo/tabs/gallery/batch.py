@@ -1,10 +1,8 @@
-"""Many photos, each in one or several translations: results as they finish, and a ZIP of them with a table of faces."""
+"""Translates many photos in one or several ways, and packs the results and a table of their faces into a ZIP."""
 
 import csv
 import io
-import sys
 import time
-import traceback
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from demo.errors import log_traceback
 from demo.pictures import generate
 from demo.server.files import Files
 from demo.tabs.gallery.unzip import Archive, is_zip, plain_name
@@ -46,12 +45,12 @@ COLUMNS = (
 
 
 View = tuple[float, float, float]
-"""A square part of a picture: left, top and side, all as fractions of the picture's width."""
+"""A square part of a picture: left, top and side, as fractions of the picture's width."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One translation to be made of every photo: words for people, and the chain as `Studio.chain` reads it."""
+class Request:
+    """A translation to make of every photo. words: its label. chain: the text that `Studio.chain` reads."""
 
     words: str
     chain: str
@@ -59,10 +58,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Result:
-    """One photo in one translation.
+    """The result of one photo in one translation.
 
-    photo: its name. words: of the translation; none where the photo itself is the problem. before, after: files for
-    the screen; none where there was no picture, or no face. view: see `view_of`. problem: what went wrong.
+    photo: file name. words: label of the translation, empty where the photo could not be read. before, after: paths of
+    pictures in the size of the screen, None where there is none. view: see `view_of`. problem: what went wrong.
     """
 
     photo: str
@@ -75,33 +74,33 @@ class Result:
 
 @dataclass(frozen=True)
 class _Source:
-    """A photo: its name, and what gives its file, which may first be written into an empty folder."""
+    """A photo: its file name, and a function that returns its path; it may unpack the file into an empty folder."""
 
     name: str
     fetch: Callable[[Path], Path]
 
 
 class Batch:
-    """The work on many photos; a context manager, as it keeps files open.
+    """Translates many photos. A context manager, as it keeps files open.
 
-    uploads: photos and ZIPs of photos. asked: what is made of each photo. strength: in [0, 1]. files: where all is
-    written. seconds: when the work ends, finished or not.
+    uploads: paths of photos and of ZIPs with photos. requests: the translations to make of each photo. strength: in
+    [0, 1]. files: where results are written. seconds: time limit.
 
-    photos: how many there are to be worked on. total: results to be expected. notes: what people should know: which
-    files were left out and why; may grow until `finish`. Raises TranslationError for a chain that there is not.
+    Attributes: `photos` is the number of photos, `total` of results to expect, `done` of finished ones; `notes` holds
+    sentences on what was left out and why, and may grow until `finish`. Raises TranslationError for an unknown chain.
     """
 
     def __init__(
         self,
         uploads: Sequence[Path],
-        asked: Sequence[Asked],
+        requests: Sequence[Request],
         strength: float,
         studio: "Studio",
         files: Files,
         *,
         seconds: float = MOST_SECONDS,
     ) -> None:
-        self._chains = [(item.words, studio.chain(item.chain)) for item in asked]
+        self._chains = [(item.words, studio.chain(item.chain)) for item in requests]
         self._strength = strength
         self._studio = studio
         self._files = files
@@ -134,10 +133,7 @@ class Batch:
         self._zip.close()
 
     def run(self, stopped: Callable[[], bool]) -> Iterator[Result]:
-        """Works on one photo after the other until `stopped` says so; one that fails does not stop the rest.
-
-        What is done counts up to `total` in `done`.
-        """
+        """Yields results photo by photo until `stopped()` or a limit is reached. A failing photo is no limit."""
         for number, source in enumerate(self._todo):
             why = self._why_to_end(stopped)
             if why:
@@ -149,7 +145,7 @@ class Batch:
                 yield result
 
     def finish(self) -> Path | None:
-        """Completes the ZIP, and returns its path; None where nothing was made, and there is no ZIP."""
+        """Completes the ZIP and returns its path, or None where no result was made."""
         self._zip.writestr(TABLE_NAME, table(self._rows))
         self._zip.close()
         if not self._made:
@@ -222,7 +218,7 @@ class Batch:
         asked = [chain] * len(faces)
         layers = generate(studio, picture, faces, [chain] if whole else asked)
         result = studio.blend(picture, layers, self._strength)
-        name = self._own_name(path, chain)
+        name = self._unique_name(path, chain)
         file = self._files.new(name)
         steps = ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in chain)
         made_by = steps if self._strength > 0 else None
@@ -241,8 +237,8 @@ class Batch:
         self._rows.append({"file": source.name, "direction": words, "problem": problem})
         return Result(source.name, words, before, problem=problem)
 
-    def _own_name(self, path: Path, chain: "Chain") -> str:
-        """A name within the ZIP that no other result has, not even where a and A are one."""
+    def _unique_name(self, path: Path, chain: "Chain") -> str:
+        """A file name that is unique within the ZIP, even where upper and lower case are the same."""
         suffix = ".png" if path.suffix.lower() == ".png" else ".jpg"
         stem = "-".join([path.stem, *(step.direction.replace("_", "-") for step in chain)])
         name, number = f"{stem}{suffix}", 1
@@ -254,7 +250,7 @@ class Batch:
 
 
 def table(rows: Sequence[dict[str, object]]) -> bytes:
-    """CSV with COLUMNS; in UTF-8 with a mark, without which spreadsheets take it for something else."""
+    """Rows as CSV with COLUMNS, in UTF-8 with a byte order mark, which spreadsheets need to recognise UTF-8."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="")
     writer.writeheader()
@@ -263,7 +259,7 @@ def table(rows: Sequence[dict[str, object]]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    """A spreadsheet takes text that begins in these ways for a formula, and names of files are anybody's."""
+    """Quotes text that a spreadsheet would take for a formula: names of files come from strangers."""
     return f"'{value}" if isinstance(value, str) and value.lstrip().startswith(("=", "+", "-", "@")) else value
 
 
@@ -279,7 +275,7 @@ def _row_of(face: "Face", number: int) -> dict[str, object]:
 
 
 def view_of(picture: NDArray[np.uint8], faces: "Sequence[Face]") -> View | None:
-    """The part of a picture in which its faces are seen well; None for all of it."""
+    """The square part of a picture around its faces, or None to show all of it."""
     if not faces:
         return None
     height, width = picture.shape[:2]
@@ -311,8 +307,7 @@ def _fail(error: Exception, _: Path) -> Path:
 def _sentence(error: Exception) -> str:
     if isinstance(error, CycleganError):
         return str(error)
-    # The owner's log gets the place, not the message: that may name a visitor's file.
-    print(type(error).__name__, *traceback.format_tb(error.__traceback__), sep="\n", file=sys.stderr)
+    log_traceback(error)
     return "Something went wrong with this photo. Try it again, or try another one."
 
 

@@ -1,4 +1,4 @@
-"""Pictures side by side under their names, as one picture."""
+"""Draws several pictures with their names into one."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ SPACE, LETTERS = 12, 18  # pixels between pictures; height of their names
 
 
 def contact_sheet(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> NDArray[np.uint8]:
-    """RGB uint8 (H, W, 3) pictures, at least one and all of one size, row by row, each above its name."""
+    """Draws named RGB uint8 (H, W, 3) pictures, one or more of equal size, row by row, with the names below."""
     height, width = tiles[0][1].shape[:2]
     columns, rows = min(COLUMNS, len(tiles)), -(-len(tiles) // COLUMNS)
     across, down = width + SPACE, height + 2 * SPACE + LETTERS
@@ -25,7 +25,7 @@ def contact_sheet(tiles: Sequence[tuple[str, NDArray[np.uint8]]]) -> NDArray[np.
 
 
 def _fitting(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
-    """The name, or as much of its beginning as is no wider than `width` pixels."""
+    """The name, cut at its end to at most `width` pixels."""
     while name and font.getlength(name) > width:
         name = name[:-1]
     return name

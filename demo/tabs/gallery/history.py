@@ -1,4 +1,4 @@
-"""What a visitor made in this visit: to look at again, and to delete."""
+"""The results that a visitor made in this session, to look at again and to delete."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -10,9 +10,8 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from demo.pictures import told
-from demo.server.files import KEPT_SECONDS
-from demo.server.long_work import said
+from demo.errors import status_html, visitor_errors
+from demo.server.files import FILE_LIFETIME_SECONDS
 
 MOST_ENTRIES = 400
 NOTHING = "Nothing yet. What you make in this visit comes here, for ten minutes."
@@ -31,11 +30,12 @@ element.addEventListener('error', (event) => {
 
 
 @dataclass(frozen=True)
-class Made:
-    """A result.
+class Item:
+    """One result.
 
-    before, after: files for the screen, each in a folder of its own. words: such as `me.jpg: older`. view: the square
-    part to be shown: left, top and side as fractions of the picture's width; None for all of it.
+    before, after: paths of pictures in the size of the screen, each in a folder of its own. words: a caption such as
+    `me.jpg: older`. view: the square part to show: left, top and side as fractions of the picture's width, or None to
+    show all of it.
     """
 
     before: str
@@ -45,7 +45,7 @@ class Made:
 
     @property
     def key(self) -> str:
-        """Its name among those of this visitor."""
+        """A name that no other result of this visitor has."""
         return Path(self.after).parent.name
 
     @property
@@ -56,8 +56,8 @@ class Made:
         return Path(self.before).exists() and Path(self.after).exists()
 
 
-def card(made: Made, buttons: str = "") -> str:
-    """A picture that shows what it was before while it is pressed: HTML for a list. buttons: HTML below the words."""
+def card(made: Item, buttons: str = "") -> str:
+    """HTML of a list item with the result, which shows the original while it is pressed. buttons: HTML below it."""
     named = html.escape(made.words)
     look = 'loading="lazy"'
     if made.view:
@@ -74,7 +74,7 @@ def card(made: Made, buttons: str = "") -> str:
 
 
 def failed_card(words: str, problem: str, before: str | None) -> str:
-    """What could not be made and why: HTML for a list. before: the photo, where it could be read."""
+    """HTML of a list item for a failed photo. problem: why it failed. before: path of the photo if it was read."""
     picture = f'<img src="{address(before)}" alt="" loading="lazy">' if before else ""
     return (
         f'<li class="failed"><figure>{picture}<figcaption>{html.escape(words)}<p>{html.escape(problem)}</p>'
@@ -82,7 +82,7 @@ def failed_card(words: str, problem: str, before: str | None) -> str:
     )
 
 
-def _opened(made: Made) -> str:
+def _opened(made: Item) -> str:
     label = f"Open {html.escape(made.words)}"
     return f'<a href="{address(made.after)}" target="_blank" rel="noopener" aria-label="{label}">Open</a>'
 
@@ -91,21 +91,21 @@ def address(file: str) -> str:
     return html.escape(f"gradio_api/file={quote(file)}")
 
 
-def added(history: Sequence[Made], new: Iterable[Made]) -> list[Made]:
-    """The newest first, each once."""
+def merged(history: Sequence[Item], new: Iterable[Item]) -> list[Item]:
+    """The history with new results in front, each once, at most MOST_ENTRIES."""
     entries = {made.key: made for made in history}
     for made in new:
         entries = {made.key: made} | entries
     return list(entries.values())[:MOST_ENTRIES]
 
 
-def kept(history: Sequence[Made]) -> list[Made]:
-    """Those whose files are still there."""
+def existing(history: Sequence[Item]) -> list[Item]:
+    """The results whose files still exist."""
     return [made for made in history if made.is_there()]
 
 
-def delete(doomed: Iterable[Made], rest: Iterable[Made]) -> None:
-    """Deletes the files of the doomed at once, but for those that the rest needs."""
+def delete(doomed: Iterable[Item], rest: Iterable[Item]) -> None:
+    """Deletes the files of the results in `doomed`, except files that a result in `rest` uses."""
     needed = frozenset[str]().union(*(made.files for made in rest))
     for file in frozenset[str]().union(*(made.files for made in doomed)) - needed:
         with suppress(OSError):
@@ -113,11 +113,11 @@ def delete(doomed: Iterable[Made], rest: Iterable[Made]) -> None:
             Path(file).parent.rmdir()
 
 
-def show(history: Sequence[Made], *, gone: bool = False) -> str:
-    """The entries as HTML, each with a button that deletes it."""
-    note = said(GONE) if gone else ""
+def show(history: Sequence[Item], *, gone: bool = False) -> str:
+    """The history as HTML, each result with a button to delete it. gone: say that older results were deleted."""
+    note = status_html(GONE) if gone else ""
     if not history:
-        return note or said(NOTHING)
+        return note or status_html(NOTHING)
     items = []
     for made in history:
         label = f"Delete {html.escape(made.words)}"
@@ -127,11 +127,11 @@ def show(history: Sequence[Made], *, gone: bool = False) -> str:
 
 
 class History:
-    """The part of the page with what was made. entries: the gr.State that holds this visitor's list of `Made`."""
+    """The part of the page that shows results. entries: a gr.State with this visitor's list of Item."""
 
     def __init__(self) -> None:
         # No file is kept for longer, and the list shall not outlive them by much.
-        self.entries = gr.State([], time_to_live=2 * KEPT_SECONDS)
+        self.entries = gr.State([], time_to_live=2 * FILE_LIFETIME_SECONDS)
         self.grid = gr.HTML(show([]), elem_id="history", js_on_load=LISTEN)
         self.delete_all = gr.Button("Delete all of these", size="sm", visible=False, elem_id="delete-all")
         private: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
@@ -141,34 +141,34 @@ class History:
 
     @property
     def outputs(self) -> list[Any]:
-        """What `shown` and `refreshed` are for."""
+        """The components that `shown` returns values for."""
         return [self.entries, self.grid, self.delete_all]
 
-    def shown(self, history: Sequence[Made], new: Iterable[Made] = ()) -> tuple[list[Made], str, Any]:
-        """With what is new: values of `outputs`. What has been deleted meanwhile is left out, with a note."""
-        there = kept(history)
-        entries = added(there, new)
+    def shown(self, history: Sequence[Item], new: Iterable[Item] = ()) -> tuple[list[Item], str, Any]:
+        """Adds new results, drops those whose files are gone (with a note) and returns values for `outputs`."""
+        there = existing(history)
+        entries = merged(there, new)
         return entries, show(entries, gone=len(there) < len(history)), gr.Button(visible=bool(entries))
 
     def follow(self, made: gr.State) -> None:
-        """Takes up what another tab makes: a gr.State with the files and the words of the latest, or None."""
+        """Adds results of another tab. made: a gr.State with paths before and after and a caption, or None."""
 
-        def append(latest: tuple[Path, Path, str] | None, history: list[Made]) -> tuple[list[Made], str, Any]:
-            with told():
-                return self.shown(history, [Made(str(latest[0]), str(latest[1]), latest[2])] if latest else [])
+        def append(latest: tuple[Path, Path, str] | None, history: list[Item]) -> tuple[list[Item], str, Any]:
+            with visitor_errors():
+                return self.shown(history, [Item(str(latest[0]), str(latest[1]), latest[2])] if latest else [])
 
         made.change(
             append, [made, self.entries], self.outputs, queue=False, api_visibility="private", show_progress="hidden"
         )
 
-    def _delete_one(self, history: list[Made], event: gr.EventData) -> tuple[list[Made], str, Any]:
-        with told():
+    def _delete_one(self, history: list[Item], event: gr.EventData) -> tuple[list[Item], str, Any]:
+        with visitor_errors():
             key = event._data.get("key") if isinstance(event._data, dict) else None
             rest = [made for made in history if made.key != key]
             delete([made for made in history if made.key == key], rest)
             return self.shown(rest)
 
-    def _delete_all(self, history: list[Made]) -> tuple[list[Made], str, Any]:
-        with told():
+    def _delete_all(self, history: list[Item]) -> tuple[list[Item], str, Any]:
+        with visitor_errors():
             delete(history, [])
             return self.shown([])

@@ -1,4 +1,4 @@
-"""Examples of what each translation does, and what its model card says."""
+"""The examples of each translation and the text of its model card."""
 
 import base64
 import html
@@ -12,8 +12,8 @@ import gradio as gr
 
 from cyclegan_core import images
 from cyclegan_core.translations import catalog
-from demo.backstage import Backstage
-from demo.pictures import told
+from demo.context import PageContext
+from demo.errors import visitor_errors
 
 if TYPE_CHECKING:
     from cyclegan_core.translations.registry import Status
@@ -26,7 +26,7 @@ NUMBERS = "How good it is"  # the card's heading over the measured numbers
 
 
 def text_of(card: Path) -> str:
-    """A model card as Markdown for the page: without its front matter, and nothing in it is fetched from anywhere."""
+    """A model card as Markdown for the page, without front matter, pictures and tags, so that nothing is fetched."""
     text = card.read_text(encoding="utf-8", errors="replace")
     text = re.sub(r"\A---\s*\n.*?\n---\s*\n", "", text, flags=re.DOTALL)
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)  # the sheet stands above
@@ -35,30 +35,30 @@ def text_of(card: Path) -> str:
 
 
 def numbers_of(text: str) -> str:
-    """The section of a card with what was measured; empty where it has none."""
+    """The section of a card with its measurements, or an empty string."""
     found = re.search(rf"^## {NUMBERS}\s*\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
     return found[1].strip() if found else ""
 
 
 def head(status: "Status") -> str:
-    """Title and verdict of a translation, as HTML."""
+    """HTML with the title of a translation and one sentence on its quality."""
     quality = status.config.training.get("quality") if status.config else None
     words = quality if isinstance(quality, str) else status.about
     return f'<div class="example"><h3>{html.escape(status.title)}</h3><p>{html.escape(words)}</p></div>'
 
 
 def sheet_of(status: "Status") -> str:
-    """The pictures beside the card of a translation, as HTML; empty where there are none."""
+    """HTML with the example sheet that lies beside a model card, or an empty string."""
     sheet = status.card and status.card.parent / SHEET_FILE
     if not sheet or not sheet.is_file():
         return ""
-    picture = f'<img src="{_within(sheet, sheet.stat().st_mtime)}" alt="{html.escape(status.title)}: {ALT}">'
+    picture = f'<img src="{_data_url(sheet, sheet.stat().st_mtime)}" alt="{html.escape(status.title)}: {ALT}">'
     return f'<figure class="sheet">{picture}<figcaption>{SHEET}</figcaption></figure>'
 
 
 @lru_cache(maxsize=16)
-def _within(sheet: Path, changed: float) -> str:
-    """The sheet as an address that holds it: one that names its file would tell where this program is installed."""
+def _data_url(sheet: Path, changed: float) -> str:
+    """The sheet as a data URL: the URL of its file would tell where this program is installed. changed: its mtime."""
     picture = images.load(sheet)
     scale = min(1.0, SHEET_SIDE / max(picture.shape))
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -66,8 +66,8 @@ def _within(sheet: Path, changed: float) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
 
 
-def add_model_cards(backstage: Backstage) -> None:
-    """One part for each translation of the catalog; those that are not on offer stay hidden."""
+def add_model_cards(context: PageContext) -> None:
+    """Adds one section for each translation of the catalog; those that are not on offer stay hidden."""
     blocks: list[Any] = []
     names = [entry.name for entry in catalog.entries()]
     for _ in names:
@@ -83,8 +83,8 @@ def add_model_cards(backstage: Backstage) -> None:
         blocks += [column, title, sheet, numbers, whole, text]
 
     def fill() -> list[Any]:
-        with told():
-            offered = {status.entry: status for status in backstage.offered()}
+        with visitor_errors():
+            offered = {status.entry: status for status in context.offered()}
             return [update for name in names for update in _updates(offered.get(name))]
 
     gr.on(None, fill, None, blocks, queue=False, api_visibility="private", show_progress="hidden")

@@ -1,4 +1,4 @@
-"""The Gallery tab: many photos at once, what was made in this visit, and examples of every translation."""
+"""The Gallery tab: many photos at once, the results of this session, and examples of every translation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError
-from demo.backstage import Backstage
+from demo.context import PageContext
+from demo.errors import error_text, status_html, visitor_errors
 from demo.file_input import FileInput
-from demo.pictures import told
-from demo.server.files import KEPT_SECONDS
-from demo.server.long_work import LANE, WAITING, LongWork, said, sentence_of
-from demo.tabs.gallery.batch import MOST_PHOTOS, Asked, Batch
-from demo.tabs.gallery.history import LISTEN, History, Made, card, delete, failed_card
+from demo.server.files import FILE_LIFETIME_SECONDS
+from demo.server.long_work import LONG_WORK_QUEUE, WAITING_HTML, LongWork
+from demo.tabs.gallery.batch import MOST_PHOTOS, Batch, Request
+from demo.tabs.gallery.history import LISTEN, History, Item, card, delete, failed_card
 from demo.tabs.gallery.model_cards import add_model_cards
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ NOTHING_MORE = ("Nothing more", "")
 
 
 class GalleryActions:
-    """What the form does."""
+    """The event functions of the form."""
 
-    def __init__(self, backstage: Backstage) -> None:
-        self._backstage = backstage
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
 
     def begin(self, photos: list[Path], steps: list[str], work: LongWork | None) -> tuple[Any, ...]:
-        """For the page: the work to be done, the buttons, how far it is, and the grid."""
-        with told():
+        """Checks the form. Returns the work, both buttons, the status and an empty grid; raises gr.Error."""
+        with visitor_errors():
             if not photos:
                 raise CycleganError(FIRST)
             if not steps:
@@ -51,15 +51,17 @@ class GalleryActions:
             if work and work.running:
                 raise CycleganError(BUSY)
             buttons = gr.Button(interactive=False), gr.Button("Stop", visible=True, interactive=True)
-            return LongWork(), *buttons, WAITING, ""
+            work = LongWork()
+            self._context.files.protect(work, photos)
+            return work, *buttons, WAITING_HTML, ""
 
     def translate(
         self, photos: list[Path], steps: list[str], then: str, strength: float, work: LongWork | None
     ) -> Iterator[tuple[Any, ...]]:
-        """For the page, again and again: how far it is, the grid, the ZIP, the button to delete, what came of it."""
+        """Yields the status, the grid, the ZIP button, the delete button and the outcome as results finish."""
         grid = EMPTY
         try:
-            with told():
+            with visitor_errors():
                 if work is None or work.running:
                     raise CycleganError(BUSY)
                 with work.turn():
@@ -67,31 +69,34 @@ class GalleryActions:
                         grid = values[1]
                         yield values
         except gr.Error as error:
-            yield said(sentence_of(error), problem=True), grid, *no_buttons(), None
+            yield status_html(error_text(error), problem=True), grid, *no_buttons(), None
+        finally:
+            if work and not work.running:
+                self._context.files.release(work)
 
     def _translate(
         self, photos: list[Path], steps: list[str], then: str, strength: float, work: LongWork
     ) -> Iterator[tuple[Any, ...]]:
         waiting = *no_buttons(), None
         yield work.progress(0, 1), "", *waiting
-        studio, files = self._backstage.studio(), self._backstage.files
-        words = {step: words for words, step in self._backstage.choices()}
-        made: list[Made] = []
+        studio, files = self._context.studio(), self._context.files
+        words = {step: words for words, step in self._context.choices()}
+        made: list[Item] = []
         grid = CARDS
-        with Batch(photos, asked(studio, steps, then, words), strength, studio, files) as batch:
+        with Batch(photos, requests_for(studio, steps, then, words), strength, studio, files) as batch:
             for result in batch.run(work.stopped):
                 words_for_it = f"{result.photo}: {result.words.lower()}" if result.words else result.photo
                 if result.before and result.after:
-                    made.append(Made(result.before, result.after, words_for_it, result.view))
+                    made.append(Item(result.before, result.after, words_for_it, result.view))
                     grid += card(made[-1])
                 else:
                     grid += failed_card(words_for_it, result.problem or "", result.before)
-                notes = said(*batch.notes) if batch.notes else ""
+                notes = status_html(*batch.notes) if batch.notes else ""
                 yield work.progress(batch.done, batch.total, "results") + notes, grid, *waiting
             path = batch.finish()
         count = f"{len(made)} {'picture' if len(made) == 1 else 'pictures'} made.{HINT if made else ''}"
         buttons = gr.DownloadButton(value=path and str(path), visible=path is not None), gr.Button(visible=bool(made))
-        yield said(count, *batch.notes), grid if batch.done else EMPTY, *buttons, Outcome(tuple(made), path)
+        yield status_html(count, *batch.notes), grid if batch.done else EMPTY, *buttons, Outcome(tuple(made), path)
 
     def idle(self) -> tuple[Any, Any]:
         return gr.Button(interactive=True), gr.Button(visible=False)
@@ -101,21 +106,21 @@ class GalleryActions:
             work.stop()
         return gr.Button("Stopping…", interactive=False)
 
-    def delete(self, outcome: "Outcome | None", history: list[Made]) -> tuple[Any, ...]:
-        """Deletes the ZIP and what the grid shows: values as of `translate`."""
-        with told():
+    def delete(self, outcome: "Outcome | None", history: list[Item]) -> tuple[Any, ...]:
+        """Deletes the ZIP and the results in the grid. Returns values like those of `translate`."""
+        with visitor_errors():
             if outcome:
                 delete(outcome.made, history)
                 if outcome.archive:
                     rmtree(outcome.archive.parent, ignore_errors=True)
-            return said("Deleted."), EMPTY, *no_buttons(), None
+            return status_html("Deleted."), EMPTY, *no_buttons(), None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one go: the results, and the ZIP of all."""
+    """The results of one run, and the path of their ZIP."""
 
-    made: tuple[Made, ...]
+    made: tuple[Item, ...]
     archive: Path | None
 
 
@@ -123,20 +128,20 @@ def no_buttons() -> tuple[Any, Any]:
     return gr.DownloadButton(visible=False, value=None), gr.Button(visible=False)
 
 
-def asked(studio: "Studio", steps: Sequence[str], then: str, words: dict[str, str]) -> list[Asked]:
-    """What is made of every photo: one for each step, with `then` after each."""
+def requests_for(studio: "Studio", steps: Sequence[str], then: str, words: dict[str, str]) -> list[Request]:
+    """The translations to make of every photo: one for each step, followed by `then`."""
     chains = ["+".join(step for step in (first, then) if step) for first in dict.fromkeys(steps)]
     sentences = [", then ".join(words.get(str(s), s.direction) for s in studio.chain(chain)) for chain in chains]
-    return [Asked(s[:1] + s[1:].lower(), chain) for s, chain in zip(sentences, chains, strict=True)]
+    return [Request(s[:1] + s[1:].lower(), chain) for s, chain in zip(sentences, chains, strict=True)]
 
 
-def add_gallery(backstage: Backstage, made_elsewhere: gr.State) -> None:
+def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
     """Builds the tab within the Blocks that are open.
 
-    made_elsewhere: changes with every new translation of this visitor, as `add_upload` says.
+    made_elsewhere: the state that `add_photo` returns, with the latest result of the Photo tab.
     """
-    actions = GalleryActions(backstage)
-    choices = backstage.choices()
+    actions = GalleryActions(context)
+    choices = context.choices()
     gr.HTML("<h2>Many photos at once</h2>")
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
@@ -164,20 +169,20 @@ def add_gallery(backstage: Backstage, made_elsewhere: gr.State) -> None:
     history = History()
     history.follow(made_elsewhere)
     gr.HTML("<h2>Examples</h2>")
-    add_model_cards(backstage)
-    outcome, work = gr.State(time_to_live=2 * KEPT_SECONDS), gr.State()
+    add_model_cards(context)
+    outcome, work = gr.State(time_to_live=2 * FILE_LIFETIME_SECONDS), gr.State()
 
     def refresh() -> tuple[Any, Any]:
-        with told():
-            backstage.studio()  # waits until the translations are loaded
-            now = backstage.choices()
+        with visitor_errors():
+            context.studio()  # waits until the translations are loaded
+            now = context.choices()
             return (
                 gr.CheckboxGroup(now, value=[now[0][1]] if now else []),
                 gr.Dropdown([NOTHING_MORE, *now], value=""),
             )
 
-    def archive(entries: list[Made], outcome: Outcome | None) -> tuple[Any, ...]:
-        with told():
+    def archive(entries: list[Item], outcome: Outcome | None) -> tuple[Any, ...]:
+        with visitor_errors():
             return history.shown(entries, outcome.made if outcome else [])
 
     results: list[Any] = [status, grid, download, delete_these, outcome]
@@ -193,7 +198,7 @@ def add_gallery(backstage: Backstage, made_elsewhere: gr.State) -> None:
         results,
         show_progress_on=status,
         scroll_to_output=True,
-        **LANE,
+        **LONG_WORK_QUEUE,
         **PRIVATE,
     ).then(actions.idle, None, [button, stop], **AT_ONCE).failure(actions.idle, None, [button, stop], **AT_ONCE)
     stop.click(actions.stop, work, stop, **AT_ONCE)

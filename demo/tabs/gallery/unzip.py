@@ -1,4 +1,4 @@
-"""The pictures in a ZIP that a stranger made. Nothing is ever unpacked under a name or a path that the ZIP gives."""
+"""Reads pictures from an untrusted ZIP. Nothing is unpacked to a path that the ZIP names."""
 
 import io
 import os
@@ -26,7 +26,7 @@ _ERRORS = (
 
 
 def is_zip(path: Path) -> bool:
-    """Whether the name or the first bytes say so."""
+    """Whether a file is a ZIP, by its name or its first bytes."""
     if path.suffix.lower() == ".zip":
         return True
     try:
@@ -37,10 +37,10 @@ def is_zip(path: Path) -> bool:
 
 
 class Archive:
-    """A ZIP. The file is kept open: what deletes it meanwhile takes nothing away.
+    """An open ZIP file, which stays readable when it is deleted.
 
-    pictures: its pictures by their names' endings, in their order. skipped: how many other files it holds: hidden ones,
-    what macOS adds, what is no picture, ZIPs within. Raises PictureError in a sentence for people.
+    pictures: entries whose names end like a picture's, in their order. skipped: number of other files (hidden ones,
+    those that macOS adds, ZIPs within). Raises PictureError for a ZIP that is damaged, locked, too large or empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,7 @@ class Archive:
         return None
 
     def extract(self, info: zipfile.ZipInfo, folder: Path) -> Path:
-        """Writes one of `pictures` into an empty folder and returns its path. Raises PictureError."""
+        """Writes one of `pictures` into an empty folder and returns its path. Raises PictureError if it cannot."""
         name = plain_name(info)
         if info.flag_bits & _ENCRYPTED:
             raise PictureError(f"{name} is locked with a password: send it without.")
@@ -103,7 +103,7 @@ class Archive:
 
 
 class _ReadInParts(io.FileIO):
-    """A file of which no more than `MAX_LIST_BYTES` are read at once."""
+    """A file that refuses to read more than MAX_LIST_BYTES at once."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
@@ -114,14 +114,14 @@ class _ReadInParts(io.FileIO):
 
 
 def plain_name(info: zipfile.ZipInfo) -> str:
-    """The name of a file without its folders, fit for any file system."""
+    """The file name of an entry without its folders, valid on any file system."""
     path = PurePosixPath(re.sub(r'[<>:"|?*]', "_", _name(info)))
     stem, suffix = ("".join(c if c.isprintable() else "_" for c in part) for part in (path.stem, path.suffix))
     return stem[: LONGEST_NAME - len(suffix)] + suffix
 
 
 def _name(info: zipfile.ZipInfo) -> str:
-    """With its folders, divided by slashes. Names that are not marked as UTF-8 often are, and zipfile guesses wrong."""
+    """The path of an entry with slashes. Names not marked as UTF-8 often are UTF-8, which zipfile does not try."""
     name = info.filename
     if not info.flag_bits & _UTF8:
         with suppress(UnicodeError):

@@ -1,6 +1,5 @@
-"""What the Photo tab does when it is asked to."""
+"""The event functions of the Photo tab."""
 
-import re
 import secrets
 import shutil
 import time
@@ -14,236 +13,272 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from demo.backstage import Backstage
-from demo.pictures import Photo, for_the_screen, generate, told
-from demo.tabs.photo.comparison import compare, comparison_value
-from demo.tabs.photo.face_strip import AS_ABOVE, LEAVE, Asked, read_strip, strip_value
-from demo.tabs.photo.photo_work import PORTRAIT_SIDE, Work, alone, draw, portrait_of
+from demo.context import PageContext
+from demo.errors import visitor_errors
+from demo.pictures import for_the_screen, generate
+from demo.server.gradio_patches import upload_folder
+from demo.tabs.photo import view
+from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState, draw, draw_face, portrait_alignment
+from demo.tabs.photo.saving import JPEG, PNG, made_by, save_picture
 
 if TYPE_CHECKING:
+    from cyclegan_core.inference.composition import GeneratedFace
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
 
 NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
-HINT = "The faces are found as soon as there is a photo."
 FIRST = "Choose a photo first."
 GONE = "This photo has been deleted here in the meantime: choose it again."
-WHOLE = "whole"  # what to save; a face alone is its index
-PNG, JPEG = ".png", ".jpg"
-LONGEST_NAME = 60  # characters that a file's name gets from its directions
+NO_SUCH_FACE = "This photo has no such face. Choose the photo again."
+NO_STRENGTH = "The strength must be a number from 0 to 1."
+
+View = dict[str, Any]
+Result = tuple[View, PhotoState, Any]
 
 
-class UploadActions:
-    """Every public method is one event of the page; what is wrong is said in words, see `told`."""
+class PhotoActions:
+    """Each public method serves one event of the page, and raises gr.Error with one sentence.
 
-    def __init__(self, backstage: Backstage) -> None:
-        self._backstage = backstage
-        self._write = backstage.files.write
+    What the browser sends with an event is not trusted: a wrong value is refused.
+    """
 
-    def find(self, photo: Photo | None) -> tuple[Any, ...]:
-        """For the page: the status, the faces, what to save and as what, and what is known of the photo."""
-        with told():
-            if photo is None:
-                return HINT, None, gr.skip(), gr.skip(), None
-            work = self._look_at(photo)
-            count = len(work.faces)
-            said = f"{_faces(count)} found." if count else self._no_face()
-            if count > 1:
-                said += " Translate all alike, or choose for each."
-            what = [("Full picture", WHOLE), *((f"Face {i + 1} alone", str(i)) for i in range(count))]
-            form = PNG if photo.file.suffix.lower() == PNG else JPEG
-            return said, self._strip(work, None, _first(work)), gr.Dropdown(what, value=WHOLE), form, work
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
+        self._write = context.files.write
 
-    def translate(
-        self, photo: Photo | None, step: str, then: str, strength: float, strip: Any, work: Work | None
-    ) -> tuple[Any, ...]:
-        """For the page: before and after, the status, the faces, the download, what is known, and what was made."""
-        with told():
-            if photo is None:
-                raise PictureError(FIRST)
-            if work is None or work.file != photo.file:
-                work, strip = self._look_at(photo), None
-            return self._apply(photo.picture, step, then, strength, strip, work)
+    def open_photo(self, event: gr.EventData) -> Result:
+        """Finds the faces of an uploaded photo, or of an example, and translates them.
 
-    def apply(self, step: str, then: str, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
-        """As `translate`, of the photo that is known."""
-        with told():
-            if work is None:
-                raise PictureError(GONE if strip else FIRST)
-            return self._apply(None, step, then, strength, strip, work)
+        Event data: `path` of the upload or the number of an `example`; `step`, or nothing for the first direction;
+        `then` and `strength`.
+        Returns the view, the state, and paths and caption for the history.
+        """
+        with visitor_errors():
+            path = self._chosen_file(event)
+            picture = images.load(path)
+            opened = self._look_at(picture, path, self._step(event), self._then(event))
+            return self._shown(self._translated(opened, picture), self._strength(event), picture, is_new=True)
 
-    def apply_again(self, step: str, then: str, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
-        """As `apply`, once something has been translated."""
-        if (work.chains is None) if work else not strip:
-            return (gr.skip(),) * 6
-        return self.apply(step, then, strength, strip, work)
+    def edit(self, event: gr.EventData, state: PhotoState | None) -> Result:
+        """Applies a choice at once: another direction, face or second direction.
 
-    def strengthen(self, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
-        """For the page: before and after, and the faces. At the size of the page, so that it keeps up with a hand."""
-        with told():
-            if work is None and strip:
-                raise PictureError(GONE)
-            if work is None or not any(work.layers):
-                return gr.skip(), gr.skip()
-            return self._drawn(work, strength, self._asked(strip, work))
+        Event data: `face`, its index or -1 for all; `step`, or nothing to keep it; `then` and `strength`.
+        """
+        with visitor_errors():
+            state = self._known(state)
+            active, step = self._face(event, state), self._step(event)
+            steps = state.steps
+            if step is not None:
+                steps = tuple(step if active in (None, index) else old for index, old in enumerate(steps))
+            edited = self._translated(replace(state, steps=steps, active=active, then=self._then(event)))
+            return self._shown(edited, self._strength(event), is_new=edited.chains != state.chains)
 
-    def compare(self, photo: Photo | None, strength: float, strip: Any, work: Work | None) -> tuple[Any, ...]:
-        """For the page: the marked face in every direction, and what is known of the photo."""
-        with told():
-            if photo is None:
-                raise PictureError(FIRST)
-            if work is None or work.file != photo.file:
-                work, strip = self._look_at(photo), None
-            studio, marked = self._backstage.studio(), self._asked(strip, work).marked
-            compared = compare(studio, photo.picture, work, marked, self._backstage.choices(), strength)
-            if len(compared) == 1:
-                raise PictureError(NO_FACE)
-            files = [
-                self._write(item.picture, "compared.jpg", made_by=_made_by([self._chain(item.step)], strength))
-                for item in compared
-            ]
-            title = f"Face {marked + 1} in every direction" if work.faces else "This photo in every direction"
-            hint = "Choose one to use it for this face." if work.faces else ""
-            return comparison_value(title, list(zip(files, compared, strict=True)), hint=hint), work
+    def strengthen(self, event: gr.EventData, state: PhotoState | None) -> View:
+        """Draws the photo anew at another `strength`, in the size of the page, fast enough to follow a slider."""
+        with visitor_errors():
+            state = self._known(state)
+            return {"photo": state.token, "after": self._draw(state, self._strength(event))}
 
-    def use(self, chosen: gr.EventData, strip: Any, work: Work | None) -> Any:
-        """For the page: the faces, of which the marked one takes what was chosen in the comparison."""
-        with told():
-            if work is None or not work.faces:
-                raise PictureError(GONE)
-            asked = self._asked(strip, work)
-            steps = list(asked.chosen)
-            steps[asked.marked] = chosen._data.get("step")
-            asked = self._asked({**strip, "chosen": steps}, work)
-            return self._strip(work, None, asked)
+    def save(self, event: gr.EventData, state: PhotoState | None) -> str:
+        """Writes the result in the photo's own size and returns its path.
 
-    def save(self, strength: float, what: str, form: str, work: Work | None) -> str:
-        """A file in the photo's own size. Only made when it is asked for: 40 megapixels take seconds to write."""
-        with told():
-            if work is None:
-                raise PictureError(GONE)
-            studio, picture = self._backstage.studio(), _reload(work)
-            chains, name = work.chains or (), ""
-            if what == WHOLE:
-                result = np.asarray(studio.blend(picture, work.layers, strength))
-            elif what.isdecimal() and int(what) < len(work.faces):
-                index = int(what)
-                under = work.layers[len(work.faces) :]
-                below = np.asarray(studio.blend(picture, under, strength)) if under else picture
-                result = alone(below, work.faces[index], work.layers[index], strength)
-                chains, name = chains[index : index + 1], f"face-{index + 1}-"
-            else:
-                raise PictureError("There is no such face to save. Choose another.")
-            directions = "-".join(dict.fromkeys(step.direction for chain in chains for step in chain))
-            words = re.sub(r"[^a-z0-9]+", "-", name + directions.lower())[:LONGEST_NAME].strip("-")
+        Event data: `what`, WHOLE or the index of a face; `form`, PNG or JPEG; `strength`.
+        """
+        with visitor_errors():
+            state = self._known(state)
+            what, form = view.field(event, "what"), view.field(event, "form")
+            picture = self._reload(state)
+            result, name, chains = save_picture(self._context.studio(), state, picture, what, self._strength(event))
             suffix = PNG if form == PNG else JPEG
-            return self._write(result, f"{work.file.stem}-{words}{suffix}", made_by=_made_by(chains, strength))
+            return self._write(result, f"{name}{suffix}", made_by=made_by(chains, self._strength(event)))
 
-    def _no_face(self) -> str:
-        studio = self._backstage.studio()
-        words = [words for words, step in self._backstage.choices() if studio.whole(studio.chain(step))]
-        return f"No face found. What needs none: {', '.join(words)}." if words else NO_FACE
+    # --- reading what the browser sent
 
-    def _look_at(self, photo: Photo) -> Work:
-        faces = tuple(self._backstage.studio().find_faces(photo.picture))
-        shown = for_the_screen(photo.picture)
-        return Work(
+    def _chosen_file(self, event: gr.EventData) -> Path:
+        example, path = view.field(event, "example"), view.field(event, "path")
+        if type(example) is int and 0 <= example < len(view.EXAMPLES):
+            return view.EXAMPLES[example]
+        if not isinstance(path, str) or "\0" in path:
+            raise PictureError(FIRST)
+        file = Path(path)
+        if not file.resolve().is_relative_to(upload_folder()):
+            raise PictureError(FIRST)
+        if not file.exists():
+            raise PictureError(GONE)
+        return file
+
+    def _step(self, event: gr.EventData) -> str | None:
+        step = view.field(event, "step")
+        if step is not None and (not isinstance(step, str) or step not in ("", *self._steps())):
+            raise PictureError("This translation is no longer offered. Load the page anew.")
+        return step
+
+    def _then(self, event: gr.EventData) -> str:
+        then = view.field(event, "then") or ""
+        if not isinstance(then, str) or then not in ("", *self._steps()):
+            raise PictureError("This translation is no longer offered. Load the page anew.")
+        return then
+
+    def _steps(self) -> list[str]:
+        return [step for _, step in self._context.choices()]
+
+    def _face(self, event: gr.EventData, state: PhotoState) -> int | None:
+        face = view.field(event, "face")
+        if face is None or face == -1:
+            return None
+        if type(face) is not int or not 0 <= face < len(state.faces):
+            raise PictureError(NO_SUCH_FACE)
+        return face
+
+    def _strength(self, event: gr.EventData) -> float:
+        strength = view.field(event, "strength")
+        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+            raise PictureError(NO_STRENGTH)
+        return float(strength)
+
+    def _known(self, state: PhotoState | None) -> PhotoState:
+        if state is None:
+            raise PictureError(GONE)
+        return state
+
+    # --- working on the photo
+
+    def _look_at(self, picture: NDArray[np.uint8], path: Path, step: str | None, then: str) -> PhotoState:
+        """The state of a new photo. step: the direction for all faces, None for the first on offer."""
+        faces = tuple(self._context.studio().find_faces(picture))
+        shown = for_the_screen(picture)
+        if step is None:
+            first, _ = self._directions(True)
+            step = first[0][1] if faces and first else ""
+        portraits = [portrait_alignment(face, CARD_SIDE).crop(picture) for face in faces if len(faces) > 1]
+        return PhotoState(
             token=secrets.token_hex(8),
-            file=photo.file,
+            file=path,
             faces=faces,
             shown=shown,
-            scale=shown.shape[1] / photo.picture.shape[1],
+            scale=shown.shape[1] / picture.shape[1],
             before=self._write(shown, "before.jpg"),
-            portraits=tuple(
-                self._write(portrait_of(face, PORTRAIT_SIDE).crop(photo.picture), "face.jpg") for face in faces
-            ),
+            portraits=tuple(self._write(portrait, "face.jpg") for portrait in portraits),
+            steps=(step,) * max(1, len(faces)),
+            then=then,
         )
 
-    def _apply(
-        self, picture: NDArray[np.uint8] | None, step: str, then: str, strength: float, strip: Any, work: Work
-    ) -> tuple[Any, ...]:
-        studio, asked = self._backstage.studio(), self._asked(strip, work)
-        for_all = self._chain(step, then)
-        if not for_all:
-            raise PictureError("Choose a translation first.")
-        if not work.faces and not studio.whole(for_all):
-            return None, self._no_face(), None, gr.Row(visible=False), replace(work, chains=(), layers=()), gr.skip()
-        own = [for_all if choice == AS_ABOVE else self._chain(choice) for choice in asked.chosen]
-        chains = tuple(own) if work.faces else (for_all,)
-        is_new = chains != work.chains
-        if is_new:
-            picture = _reload(work) if picture is None else picture
-            began = time.perf_counter()
-            layers = generate(studio, picture, work.faces, chains)
-            work = replace(work, chains=chains, layers=layers, seconds=time.perf_counter() - began)
-        before_and_after, faces = self._drawn(work, strength, asked)
-        altered = any(work.layers)
-        made = self._made(work, before_and_after) if is_new and altered else gr.skip()
-        return before_and_after, _done(work), faces, gr.Row(visible=altered), work, made
+    def _translated(self, state: PhotoState, picture: NDArray[np.uint8] | None = None) -> PhotoState:
+        """The state after the networks have run for its chosen directions, as far as they are new."""
+        studio = self._context.studio()
+        chains = tuple(self._chain(step, state.then if step else "") for step in state.steps)
+        if not state.faces and not studio.whole(chains[0]):
+            return replace(state, chains=(), layers=(), seconds=0.0)
+        if chains == state.chains:
+            return state
+        began = time.perf_counter()
+        if any(studio.whole((step,)) for chain in chains for step in chain):
+            layers = generate(studio, self._reload(state) if picture is None else picture, state.faces, chains)
+        else:
+            layers = self._generate(state, list(enumerate(chains)), picture)
+        return replace(state, chains=chains, layers=layers, seconds=time.perf_counter() - began)
 
-    def _asked(self, strip: Any, work: Work) -> Asked:
-        """What was chosen for each face; nothing yet where the page has not been shown them."""
-        if strip is None:
-            return _first(work)
-        return read_strip(strip, work.token, len(work.faces), self._backstage.choices())
+    def _generate(
+        self, state: PhotoState, asked: "list[tuple[int, Chain]]", picture: NDArray[np.uint8] | None
+    ) -> "tuple[tuple[GeneratedFace, ...], ...]":
+        """The layers of pairs of face and chain of faces; networks run, in one batch, for those that are new."""
+        missing = [key for key in dict.fromkeys(asked) if key[1] and key not in state.generated]
+        if missing:
+            picture = self._reload(state) if picture is None else picture
+            faces, chains = [state.faces[index] for index, _ in missing], [chain for _, chain in missing]
+            made = self._context.studio().generate(picture, faces, chains)
+            state.generated.update(zip(missing, made, strict=True))
+        return tuple(state.generated.get(key, ()) for key in asked)
 
     def _chain(self, *steps: str) -> "Chain":
-        return self._backstage.studio().chain("+".join(step for step in steps if step and step != LEAVE))
+        return self._context.studio().chain("+".join(filter(None, steps)))
 
-    def _drawn(self, work: Work, strength: float, asked: Asked) -> tuple[tuple[str, str], Any]:
-        after, portraits = draw(self._backstage.studio(), work, strength)
-        made_by = _made_by(work.chains or (), strength)
-        files = [self._write(portrait, "face.jpg", made_by=made_by) for portrait in portraits]
-        shown = (work.before, self._write(after, "after.jpg", made_by=made_by))
-        return shown, self._strip(work, files, asked, keep=True)
+    def _directions(self, has_faces: bool) -> tuple[view.Choices, view.Choices]:
+        return view.split_directions(self._context, has_faces=has_faces)
 
-    def _strip(self, work: Work, after: list[str] | None, asked: Asked, *, keep: bool = False) -> Any:
-        if not work.faces:
-            return None
-        return strip_value(work.token, work.portraits, after, self._backstage.choices(), asked, keep=keep)
+    def _reload(self, state: PhotoState) -> NDArray[np.uint8]:
+        if not state.file.exists():
+            raise PictureError(GONE)
+        return images.load(state.file)
 
-    def _made(self, work: Work, shown: tuple[str, str]) -> tuple[str, str, str]:
-        """For what this visitor has made in this visit: files of its own, which may be deleted there."""
-        names = {step: words for words, step in self._backstage.choices()}
+    # --- showing it
+
+    def _shown(
+        self, state: PhotoState, strength: float, picture: NDArray[np.uint8] | None = None, *, is_new: bool
+    ) -> Result:
+        after = self._write_after(state, strength)
+        first, more = self._directions(bool(state.faces))
+        pictures = {step: view.file_url(path) for step, path in self._cards(state, first, picture).items()}
+        several = len(state.faces) > 1
+        active = state.active
+        step = state.steps[active] if active is not None else (state.steps[0] if len(set(state.steps)) == 1 else None)
+        shown: View = {
+            "photo": state.token,
+            "ratio": state.shown.shape[1] / state.shown.shape[0],
+            "before": view.file_url(state.before),
+            "after": view.file_url(after) if state.is_altered else None,
+            "faces": [view.file_url(portrait) for portrait in state.portraits],
+            "face": -1 if active is None else active,
+            "cards": view.cards([("Original", ""), *first] if several else first, pictures),
+            "more": view.cards(more, {}),
+            "step": step,
+            "thens": self._context.choices(),
+            "save": view.save_choices(len(state.faces)),
+            "form": PNG if state.file.suffix.lower() == PNG else JPEG,
+            "status": self._status(state),
+        }
+        made = self._history_entry(state, after) if is_new and state.is_altered else gr.skip()
+        return shown, state, made
+
+    def _cards(self, state: PhotoState, directions: view.Choices, picture: NDArray[np.uint8] | None) -> dict[str, str]:
+        """Paths of the pictures of one face by direction, at full strength; "" is the original."""
+        if not state.faces:
+            return {}
+        index = state.card_face
+        paths = state.cards.setdefault(index, {})
+        whole = self._context.studio().whole  # such a card would take as long as the translation itself
+        steps = ["", *(step for _, step in directions if not whole(self._chain(step)))]
+        steps = [step for step in steps if step not in paths]
+        if steps:
+            picture = self._reload(state) if picture is None else picture
+            chains = [self._chain(step) for step in steps]
+            layers = self._generate(state, [(index, chain) for chain in chains], picture)
+            for step, chain, items in zip(steps, chains, layers, strict=True):
+                made = draw_face(picture, state.faces[index], items, 1.0, CARD_SIDE)
+                paths[step] = self._write(made, "card.jpg", made_by=made_by([chain], 1.0))
+        return paths
+
+    def _write_after(self, state: PhotoState, strength: float) -> str:
+        if not state.is_altered:
+            return state.before
+        after = draw(self._context.studio(), state, strength)
+        return self._write(after, "after.jpg", made_by=made_by(state.chains, strength))
+
+    def _draw(self, state: PhotoState, strength: float) -> str | None:
+        return view.file_url(self._write_after(state, strength)) if state.is_altered else None
+
+    def _status(self, state: PhotoState) -> str:
+        if not state.faces and not state.is_altered:
+            labels = [label for label, _ in self._directions(False)[0]]
+            return f"No face found. What needs none: {', '.join(labels)}." if labels else NO_FACE
+        took = f"translated in {max(state.seconds, 0.1):.1f} s."
+        below = state.layers[len(state.faces) :]
+        if below and not any(state.layers[: len(state.faces)]):
+            height, width = below[0][-1].generated.shape[:2]
+            smaller = width < round(state.shown.shape[1] / state.scale)
+            size = f" It was made at {width} x {height} pixels, and is enlarged to the photo's size." if smaller else ""
+            return f"The whole picture was {took}{size}"
+        count, total = sum(map(bool, state.chains)), len(state.faces)
+        if count == 0:
+            return "All faces are left as they are."
+        return f"{'' if count == total else f'{count} of '}{'1 face' if total == 1 else f'{total} faces'} {took}"
+
+    def _history_entry(self, state: PhotoState, after: str) -> tuple[str, str, str]:
+        """Paths of copies, which the visitor may delete in the Gallery tab, and a caption."""
+        labels = {step: label for label, step in self._context.choices()}
         sentences = dict.fromkeys(
-            ", then ".join(names.get(str(step), step.direction) for step in chain)
-            for chain in work.chains or ()
-            if chain
+            ", then ".join(labels.get(str(step), step.direction) for step in chain) for chain in state.chains if chain
         )
-        before, after = (str(shutil.copyfile(file, self._backstage.files.new(Path(file).name))) for file in shown)
-        return before, after, f"{work.file.name}: {' / '.join(sentences).lower()}"
-
-
-def _reload(work: Work) -> NDArray[np.uint8]:
-    if not work.file.exists():
-        raise PictureError(GONE)
-    return images.load(work.file)
-
-
-def _first(work: Work) -> Asked:
-    return Asked((AS_ABOVE,) * len(work.faces), work.largest if work.faces else 0)
-
-
-def _faces(count: int) -> str:
-    return "1 face" if count == 1 else f"{count} faces"
-
-
-def _done(work: Work) -> str:
-    took = f"translated in {max(work.seconds, 0.1):.1f} s."
-    under = work.layers[len(work.faces) :]
-    if under and not any(work.layers[: len(work.faces)]):
-        height, width = under[0][-1].generated.shape[:2]
-        smaller = width < round(work.shown.shape[1] / work.scale)
-        size = f" It was made at {width} x {height} pixels, and is enlarged to the photo's size." if smaller else ""
-        return f"The whole picture was {took}{size}"
-    count, total = sum(map(bool, work.chains or ())), len(work.faces)
-    if count == 0:
-        return "All faces are left as they are."
-    which = _faces(total) if count == total else f"{count} of {_faces(total)}"
-    return f"{which} {took}"
-
-
-def _made_by(chains: "tuple[Chain, ...] | list[Chain]", strength: float) -> str | None:
-    """What a file says of its making, such as `age: older, anime: to anime`; nothing where nothing was altered."""
-    steps = dict.fromkeys(step for chain in chains for step in chain)
-    words = ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in steps)
-    return words if words and strength > 0 else None
+        copies = [
+            str(shutil.copyfile(path, self._context.files.new(Path(path).name))) for path in (state.before, after)
+        ]
+        return copies[0], copies[1], f"{state.file.name}: {' / '.join(sentences).lower()}"

@@ -1,4 +1,4 @@
-"""The Video tab: a video goes in, and the same video with its faces translated comes out, sound and all."""
+"""The Video tab: translates the faces of an uploaded video and keeps its sound."""
 
 import threading
 import time
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError, VideoCancelledError, VideoError
-from demo.backstage import Backstage
+from demo.context import PageContext
+from demo.errors import error_text, status_html, visitor_errors
 from demo.file_input import FileInput
-from demo.pictures import told
-from demo.server.long_work import LANE, WAITING, LongWork, said, sentence_of, time_left
+from demo.server.long_work import LONG_WORK_QUEUE, WAITING_HTML, LongWork, time_left
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain
@@ -38,27 +38,29 @@ NOTHING_MORE = ("Nothing more", "")
 
 
 class VideoActions:
-    """What the tab does when it is asked to."""
+    """The event functions of the tab."""
 
-    def __init__(self, backstage: Backstage) -> None:
-        self._backstage = backstage
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
 
     def begin(self, videos: list[Path], work: LongWork | None) -> tuple[Any, ...]:
-        """For the page: the work to be done, the buttons, and how far it is."""
-        with told():
+        """Checks the form. Returns the work, both buttons and the status; raises gr.Error."""
+        with visitor_errors():
             if not videos:
                 raise CycleganError(FIRST)
             if work and work.running:
                 raise CycleganError(BUSY)
             buttons = gr.Button(interactive=False), gr.Button("Cancel", visible=True, interactive=True)
-            return LongWork(), *buttons, WAITING
+            work = LongWork()
+            self._context.files.protect(work, videos)
+            return work, *buttons, WAITING_HTML
 
     def translate(
         self, videos: list[Path], step: str, then: str, strength: float, largest_only: bool, work: LongWork | None
     ) -> Iterator[tuple[str, Any]]:
-        """For the page, again and again: how far it is, and the video."""
+        """Yields the status and the video, several times a second while it is translated."""
         try:
-            with told():
+            with visitor_errors():
                 if not videos:
                     raise CycleganError(FIRST)
                 if work is None or work.running:
@@ -66,31 +68,34 @@ class VideoActions:
                 with work.turn():
                     yield from self._translate(videos[0], f"{step or ''}+{then or ''}", strength, largest_only, work)
         except gr.Error as error:
-            yield said(sentence_of(error), problem=True), gr.skip()
+            yield status_html(error_text(error), problem=True), gr.skip()
+        finally:
+            if work and not work.running:
+                self._context.files.release(work)
 
     def _translate(
         self, source: Path, steps: str, strength: float, largest_only: bool, work: LongWork
     ) -> Iterator[tuple[str, Any]]:
         yield work.progress(0, 1), gr.Video(value=None, visible=False)
-        studio = self._backstage.studio()
+        studio = self._context.studio()
         chain = studio.chain(steps)
         if not chain:
             raise CycleganError("Choose a translation first.")
         check(source)
         names = "-".join(step.direction.replace("_", "-") for step in chain)
-        target = self._backstage.files.new(f"{source.stem[:60]}-{names}.mp4")
+        target = self._context.files.new(f"{source.stem[:60]}-{names}.mp4")
         job = _Job(work)
         threading.Thread(
-            target=job.run, args=[self._backstage, source, target, chain, strength, largest_only], daemon=True
+            target=job.run, args=[self._context, source, target, chain, strength, largest_only], daemon=True
         ).start()
         while not job.wait(EVERY):
             yield work.progress(job.share, 1), gr.skip()
         try:
             report = job.report()
         except VideoCancelledError:
-            yield said(job.given_up or "Cancelled. Nothing was kept."), gr.skip()
+            yield status_html(job.given_up or "Cancelled. Nothing was kept."), gr.skip()
             return
-        yield said(*sentences(report, whole=studio.whole(chain))), gr.Video(value=str(target), visible=True)
+        yield status_html(*sentences(report, whole=studio.whole(chain))), gr.Video(value=str(target), visible=True)
 
     def idle(self) -> tuple[Any, Any]:
         return gr.Button(interactive=True), gr.Button(visible=False)
@@ -102,7 +107,7 @@ class VideoActions:
 
 
 class _Job:
-    """The translation, in a thread of its own, as it says how far it is while it runs."""
+    """Runs the translation in a thread of its own, so that its progress can be shown."""
 
     def __init__(self, work: LongWork) -> None:
         self._work = work
@@ -113,7 +118,7 @@ class _Job:
         self.given_up: str | None = None
 
     def run(
-        self, backstage: Backstage, source: Path, target: Path, chain: "Chain", strength: float, largest_only: bool
+        self, context: PageContext, source: Path, target: Path, chain: "Chain", strength: float, largest_only: bool
     ) -> None:
         from cyclegan_core.video.translate import translate_video  # here, as PyTorch takes seconds to import
 
@@ -122,7 +127,7 @@ class _Job:
                 translate_video(
                     source,
                     target,
-                    backstage.studio(),
+                    context.studio(),
                     chain,
                     strength=strength,
                     largest_only=largest_only,
@@ -134,7 +139,7 @@ class _Job:
             self._outcome.set_exception(error)
 
     def wait(self, seconds: float) -> bool:
-        """Whether it has ended, after so many seconds at most."""
+        """Waits at most so many seconds. Returns whether the translation has ended."""
         try:
             self._outcome.exception(seconds)
         except TimeoutError:
@@ -142,7 +147,7 @@ class _Job:
         return True
 
     def report(self) -> "VideoReport":
-        """Raises what the translation raised."""
+        """Returns the report of the ended translation, or raises its error."""
         return self._outcome.result()
 
     def _note(self, share: float, seconds_left: float | None) -> None:
@@ -161,7 +166,7 @@ class _Job:
 
 
 def check(source: Path) -> None:
-    """Raises CycleganError for what is more than the page takes, in a sentence."""
+    """Raises VideoError for a file that is gone, too large or too long for the page."""
     from cyclegan_core.video.reader import VideoReader, printable
 
     name = printable(source)
@@ -176,7 +181,7 @@ def check(source: Path) -> None:
 
 
 def sentences(report: "VideoReport", *, whole: bool = False) -> list[str]:
-    """What became of the video, for people. whole: the translation was of whole pictures."""
+    """Describes a translated video in sentences. whole: whether whole pictures were translated instead of faces."""
     if not whole and not report.frames_with_faces:
         return ["No face was found, so the video is as it was. Try one in which faces are larger."]
     share = report.frames_with_faces / report.frames
@@ -190,10 +195,10 @@ def sentences(report: "VideoReport", *, whole: bool = False) -> list[str]:
     return said_of_it
 
 
-def add_video(backstage: Backstage) -> None:
+def add_video(context: PageContext) -> None:
     """Builds the tab within the Blocks that are open."""
-    actions = VideoActions(backstage)
-    choices = backstage.choices()
+    actions = VideoActions(context)
+    choices = context.choices()
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             video = FileInput(label=f"Video of up to {LONGEST_SECONDS:.0f} s", height=160, elem_id="video-file")
@@ -212,9 +217,9 @@ def add_video(backstage: Backstage) -> None:
     work = gr.State()
 
     def refresh() -> tuple[Any, Any]:
-        with told():
-            backstage.studio()  # waits until the translations are loaded
-            now = backstage.choices()
+        with visitor_errors():
+            context.studio()  # waits until the translations are loaded
+            now = context.choices()
             return gr.Radio(now, value=now[0][1] if now else None), gr.Dropdown([NOTHING_MORE, *now], value="")
 
     gr.on(None, refresh, None, [step, then], **AT_ONCE)
@@ -224,7 +229,7 @@ def add_video(backstage: Backstage) -> None:
         [status, result],
         show_progress_on=status,
         scroll_to_output=True,
-        **LANE,
+        **LONG_WORK_QUEUE,
         **PRIVATE,
     ).then(actions.idle, None, [button, cancel], **AT_ONCE).failure(actions.idle, None, [button, cancel], **AT_ONCE)
     cancel.click(actions.cancel, work, cancel, **AT_ONCE)

@@ -1,4 +1,4 @@
-"""Webcam frames as the browser sends and shows them: JPEG data URLs."""
+"""Converts webcam frames from and to JPEG data URLs, the form in which the browser sends and shows them."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ PREFIX = "data:image/jpeg;base64,"
 
 
 def decode(url: object) -> NDArray[np.uint8]:
-    """The frame of a data URL, RGB uint8 (H, W, 3).
+    """Decodes a data URL into an RGB uint8 (H, W, 3) frame.
 
     Raises PictureError for what is not a JPEG data URL of at most MOST_CHARACTERS and MOST_PIXELS. The size is taken
     from the header, before anything is decoded.
@@ -48,7 +48,7 @@ def decode(url: object) -> NDArray[np.uint8]:
 
 
 def encode(frame: NDArray[np.uint8]) -> str:
-    """The data URL of an RGB uint8 (H, W, 3) frame."""
+    """Encodes an RGB uint8 (H, W, 3) frame as a JPEG data URL."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return PREFIX + base64.b64encode(data.data).decode()
 

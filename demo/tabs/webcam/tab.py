@@ -1,13 +1,11 @@
-"""The Webcam tab: live translation, one request for each frame, and gradio's own streaming where that cannot work.
+"""The Webcam tab: live translation with one request for each frame.
 
-The browser grabs the newest frame, sends it to `frame` and draws the answer. These calls go past gradio's queue and its
-limits: `demo.server.sessions` and `demo.tabs.webcam.frames` have their own.
+The browser takes the newest frame, sends it to `Webcam.frame` and draws the answer. These calls bypass gradio's queue
+and its limits; `demo.server.sessions` and `demo.tabs.webcam.frames` have their own.
 """
 
 import base64
 import io
-import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,65 +14,69 @@ from PIL.PngImagePlugin import putchunk
 
 from cyclegan_core import provenance
 from cyclegan_core.errors import CycleganError
-from demo.backstage import Backstage
+from demo.context import PageContext
+from demo.errors import log_traceback
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
 from demo.tabs.webcam import frames
-from demo.tabs.webcam.webcam_slow import add_slow_mode
+from demo.tabs.webcam.slow_mode import add_slow_mode
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain
     from cyclegan_core.video.stream import FaceStream
 
 HERE = Path(__file__).parent
-SCRIPTS = ("webcam_words.js", "webcam_keep.js", "webcam.js")  # one scope, in this order
+SCRIPTS = ("messages.js", "capture.js", "webcam.js")  # one scope, in this order
 LONGEST_CHAIN = 200  # characters
 Answer = dict[str, Any]
 SOMETHING = "Something went wrong on this server. If it goes on, stop the camera and start it again."
 
 
 class Webcam:
-    """What the browser can call. Every method takes the JSON that came, whatever it is, and answers with a dict.
+    """The functions that the browser calls. Each takes any JSON value and returns a dict.
 
-    An answer has `error`, a sentence, where something is wrong; beside it `ended` where the stream is to be begun anew.
+    Where something is wrong, the dict has a sentence under `error`, and `ended` where the stream must be begun again.
     """
 
-    def __init__(self, backstage: Backstage) -> None:
-        self._backstage = backstage
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
         self.sessions = Sessions(self._make)
         self._turns = Turns()
 
     def _make(self) -> "FaceStream":
         from cyclegan_core.video.stream import FaceStream  # here, as PyTorch takes seconds to import
 
-        return FaceStream(self._backstage.studio())
+        return FaceStream(self._context.studio())
 
     def offer(self, message: object) -> Answer:
-        """The translations: `choices` as pairs of words and step."""
-        with _Told() as told:
-            self._backstage.studio()
-            told.answer = {"choices": self._backstage.choices()}
-        return told.answer
+        """Returns the translations: `choices`, pairs of label and step."""
+        with _AnsweringErrors() as reply:
+            self._context.studio()
+            reply.answer = {"choices": self._context.choices()}
+        return reply.answer
 
     def begin(self, message: object) -> Answer:
-        """A stream's `token`, or a place in line (`ticket`, `place`). Takes: `ticket`, for who is in line already."""
-        with _Told() as told:
-            self._backstage.studio()
+        """Returns the `token` of a new stream, or a place in the waiting line (`ticket`, `place`).
+
+        Takes `ticket` from a visitor who is waiting already.
+        """
+        with _AnsweringErrors() as reply:
+            self._context.studio()
             begun = self.sessions.begin(_fields(message).get("ticket"))
             if isinstance(begun, Waiting):
-                told.answer = {"ticket": begun.ticket, "place": begun.place}
+                reply.answer = {"ticket": begun.ticket, "place": begun.place}
             else:
-                told.answer = {"token": begun.token}
-        return told.answer
+                reply.answer = {"token": begun.token}
+        return reply.answer
 
     async def frame(self, message: object) -> Answer:
-        """The translated `picture` and the number of `faces` in it, None where the chain takes the whole picture.
+        """Returns the translated `picture` and its number of `faces`, None where the chain takes the whole picture.
 
-        `busy` instead: the number of people who are waiting, where the frame's turn did not come.
+        Where too many are ahead of the frame, returns only `busy`, the number of people waiting.
 
-        Takes: `token`; `picture`, a JPEG data URL; `time`, in ms; `chain`, as `Studio.chain` reads it; `strength`;
+        Takes `token`; `picture`, a JPEG data URL; `time`, in ms; `chain`, as `Studio.chain` reads it; `strength`;
         `nearest`, whether only the largest face is meant.
         """
-        with _Told() as told:
+        with _AnsweringErrors() as reply:
             fields = _fields(message)
             session = self.sessions.get(fields.get("token"))
             chain, strength = _chain(fields), _strength(fields)
@@ -83,40 +85,40 @@ class Webcam:
             seconds = session.seconds
 
             def work() -> Answer:
-                studio = self._backstage.studio()
+                studio = self._context.studio()
                 steps = studio.chain(chain)
                 frame = frames.decode(picture)
                 made = stream.process(frame, steps, strength=strength, time=seconds, largest_only=nearest)
                 faces = None if studio.whole(steps) else stream.faces
                 return {"picture": frames.encode(made), "faces": faces}
 
-            told.answer = await self._turns.take(work, session.release)
-        return told.answer
+            reply.answer = await self._turns.take(work, session.release)
+        return reply.answer
 
     def mark(self, message: object) -> Answer:
-        """`chunks`: what a PNG must say of the chain that altered it, to be laid behind its header; base64.
+        """Returns `chunks`: base64 of the PNG chunks, to insert after the header, that say which chain altered it.
 
-        Takes: `chain`.
+        Takes `chain`.
         """
-        with _Told() as told:
-            chain = self._backstage.studio().chain(_chain(_fields(message)))
-            told.answer = {"chunks": base64.b64encode(_chunks(chain) if chain else b"").decode()}
-        return told.answer
+        with _AnsweringErrors() as reply:
+            chain = self._context.studio().chain(_chain(_fields(message)))
+            reply.answer = {"chunks": base64.b64encode(_chunks(chain) if chain else b"").decode()}
+        return reply.answer
 
     def end(self, message: object) -> Answer:
-        """Forgets the stream or the place in line. Takes: `token`."""
-        with _Told() as told:
+        """Ends a stream, or leaves the waiting line. Takes `token`."""
+        with _AnsweringErrors() as reply:
             self.sessions.end(_fields(message).get("token"))
-        return told.answer
+        return reply.answer
 
 
-class _Told:
-    """Holds the answer, and makes one of whatever goes wrong: no traceback, no path of the server."""
+class _AnsweringErrors:
+    """Holds the answer, and turns every error into one: a sentence without traceback or paths."""
 
     def __init__(self) -> None:
         self.answer: Answer = {}
 
-    def __enter__(self) -> "_Told":
+    def __enter__(self) -> "_AnsweringErrors":
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: Any) -> bool:
@@ -130,8 +132,7 @@ class _Told:
             elif isinstance(error, TooFastError):
                 self.answer["busy"] = 0
         elif isinstance(error, Exception):
-            # The owner's log gets the place, not the message: that may quote what a visitor sent.
-            print(type(error).__name__, *traceback.format_tb(trace), sep="\n", file=sys.stderr)
+            log_traceback(error)
             self.answer = {"error": SOMETHING}
         return error is None or isinstance(error, Exception)
 
@@ -165,7 +166,7 @@ def _chunks(chain: "Chain") -> bytes:
 
 
 def live_view(webcam: Webcam) -> gr.HTML:
-    """The camera, its controls and what they do, over the methods of `webcam`."""
+    """Returns the component with the camera and its controls, connected to the methods of `webcam`."""
 
     def offer(message: object) -> Answer:  # gradio marks the functions, which it cannot do to methods
         return webcam.offer(message)
@@ -191,10 +192,11 @@ def live_view(webcam: Webcam) -> gr.HTML:
     )
 
 
-def add_webcam(backstage: Backstage) -> Webcam:
-    view_of = Webcam(backstage)
-    live = live_view(view_of)
-    slow = add_slow_mode(backstage)
+def add_webcam(context: PageContext) -> Webcam:
+    """Builds the tab within the Blocks that are open."""
+    webcam = Webcam(context)
+    live = live_view(webcam)
+    slow = add_slow_mode(context)
     # The browser asks for it by the event of this name.
     live.slow_mode(lambda: gr.Accordion(open=True), None, slow, queue=False, api_visibility="private")
-    return view_of
+    return webcam

@@ -1,4 +1,4 @@
-"""Webcam by gradio's own streaming, for where the live view cannot work: slower, and through gradio's queue."""
+"""The webcam by gradio's own streaming, which is slower, for browsers in which the live view does not work."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -8,8 +8,9 @@ import numpy as np
 from gradio.data_classes import ImageData
 from numpy.typing import NDArray
 
-from demo.backstage import Backstage
-from demo.pictures import PhotoInput, told
+from demo.context import PageContext
+from demo.errors import visitor_errors
+from demo.pictures import PhotoInput
 from demo.tabs.webcam import frames
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 PEOPLE = 2  # who can use it at the same time
 TURN_SECONDS = 120
 STREAM_EVERY = 0.1  # seconds; gradio manages no more than about ten frames a second with more than one person
-KEPT_SECONDS = 60
+STATE_LIFETIME_SECONDS = 60
 NOTHING_MORE = ("Nothing more", "")
 WORDS = (
     "For browsers and networks in which the live view above does not work. Click the camera to begin, and then Record; "
@@ -27,16 +28,18 @@ WORDS = (
 
 
 class CameraInput(PhotoInput):
-    """A gr.Image that streams a camera: its frames come as data URLs, not as files, and in by `frames.decode`."""
+    """A gr.Image that streams a camera; its frames come as data URLs and are read by `frames.decode`."""
 
     def preprocess(self, payload: ImageData | None) -> NDArray[np.uint8] | None:  # type: ignore[override]
         if payload is None:
             return None
-        with told():
+        with visitor_errors():
             return frames.decode(payload.url)
 
 
-def add_slow_mode(backstage: Backstage) -> gr.Accordion:
+def add_slow_mode(context: PageContext) -> gr.Accordion:
+    """Adds the slow mode to the tab that is being built, and returns the part that holds it."""
+
     def process(
         frame: NDArray[np.uint8] | None,
         first: str | None,
@@ -47,22 +50,22 @@ def add_slow_mode(backstage: Backstage) -> gr.Accordion:
     ) -> tuple[str, "FaceStream | None"]:
         if frame is None:
             return "", stream
-        with told():
+        with visitor_errors():
             from cyclegan_core.video.stream import FaceStream  # here, as PyTorch takes seconds to import
 
-            studio = backstage.studio()
+            studio = context.studio()
             stream = stream or FaceStream(studio)
             chain = studio.chain("+".join(filter(None, (first, then))))
             made = stream.process(frame, chain, strength=strength, time=time.monotonic(), largest_only=nearest)
             return f'<img src="{frames.encode(made)}" alt="The camera\'s picture, translated">', stream
 
     def choices() -> tuple[gr.Dropdown, gr.Dropdown]:
-        with told():
-            backstage.studio()
-            found = backstage.choices()
+        with visitor_errors():
+            context.studio()
+            found = context.choices()
         return gr.Dropdown(choices=found, value=found[0][1]), gr.Dropdown(choices=[NOTHING_MORE, *found])
 
-    offered = backstage.choices()
+    offered = context.choices()
     with gr.Accordion("Slow mode, if the live view fails", open=False, elem_id="webcam-slow") as slow:
         gr.Markdown(WORDS)
         with gr.Row():
@@ -81,7 +84,7 @@ def add_slow_mode(backstage: Backstage) -> gr.Accordion:
                 webcam_options=gr.WebcamOptions(mirror=True, constraints={"video": {"width": 640, "height": 480}}),
             )
             shown = gr.HTML(elem_id="webcam-slow-picture", min_height=200)  # a gr.Image would write each to a file
-    stream = gr.State(time_to_live=KEPT_SECONDS)
+    stream = gr.State(time_to_live=STATE_LIFETIME_SECONDS)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     camera.stream(
         process,

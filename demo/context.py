@@ -1,0 +1,72 @@
+"""What all tabs and endpoints of the page work with: the loaded translations and the temporary files."""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cyclegan_core.errors import CycleganError
+from cyclegan_core.translations import catalog
+from demo.server.files import Files
+
+if TYPE_CHECKING:
+    from cyclegan_core.inference.studio import Studio
+    from cyclegan_core.translations.registry import Shelf, Status
+
+LOADING_SECONDS = 120.0  # that a request waits for the translations to be loaded
+# Networks run for this many visitors at a time, whatever tab they are on; the others see their place in the queue.
+TRANSLATOR_QUEUE: dict[str, Any] = {"concurrency_id": "translator", "concurrency_limit": 2}
+
+
+class PageContext:
+    """The translations and the temporary files. The page is served before the translations are loaded.
+
+    registry: one that is loaded already, or None where `load` is to make and load it.
+    """
+
+    def __init__(self, registry: "Shelf | None", files: Files) -> None:
+        self.files = files
+        self._registry = registry
+        self._loaded = threading.Event()
+        if registry is not None:
+            self._loaded.set()
+
+    def load(self) -> None:
+        """Loads the translations, which takes seconds. Raises CycleganError where none can be offered."""
+        from cyclegan_core.translations.registry import Shelf  # brings PyTorch, which takes seconds to import
+
+        registry = Shelf()
+        registry.load()
+        self._registry = registry
+        self._loaded.set()
+
+    @property
+    def registry(self) -> "Shelf":
+        """The registry of translations. Waits while it is being loaded; raises CycleganError after two minutes."""
+        if not self._loaded.wait(LOADING_SECONDS) or self._registry is None:
+            raise CycleganError("The translations are still being loaded. Try again in a minute.")
+        return self._registry
+
+    def studio(self) -> "Studio":
+        """The translators and the face detector. Waits like `registry`."""
+        return self.registry.studio
+
+    def offered(self) -> "list[Status]":
+        """The translations that can be used now. Waits like `registry`."""
+        translators = self.studio().translators
+        return [status for status in self.registry.statuses() if status.entry in translators]
+
+    def choices(self) -> list[tuple[str, str]]:
+        """Every direction on offer, as pairs of its label and the step as `Studio.chain` reads it.
+
+        Never waits: until the translations are loaded these are the catalog's, and the page asks again afterwards.
+        """
+        if not self._loaded.is_set():
+            return [
+                (label, f"{entry.name}:{direction}")
+                for entry in catalog.entries()
+                for direction, label in entry.labels.items()
+            ]
+        return [
+            (label, f"{status.entry}:{direction}")
+            for status in self.offered()
+            for direction, label in status.labels.items()
+        ]

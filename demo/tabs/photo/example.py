@@ -1,0 +1,68 @@
+"""What the Photo tab shows before there is a photo: an example that is translated already."""
+
+import threading
+from typing import Any
+
+import numpy as np
+
+from cyclegan_core import images
+from demo.context import PageContext
+from demo.errors import visitor_errors
+from demo.pictures import for_the_screen
+from demo.tabs.photo import view
+from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
+from demo.tabs.photo.saving import JPEG
+
+FILE, STEP = "astronaut.jpg", "anime:to_anime"
+STATUS = "This is an example. Add a photo of your own to see yourself."
+
+
+class ExampleView:
+    """Makes the view once for all visitors, and again after other weights were loaded."""
+
+    def __init__(self, context: PageContext) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._weights: list[Any] = []
+        self._view: dict[str, Any] = {}
+
+    def get(self) -> dict[str, Any]:
+        """The value of `photo_view`. Waits until the translations are loaded; raises gr.Error."""
+        with visitor_errors(), self._lock:
+            studio = self._context.studio()
+            weights = [studio.detector, *studio.translators.values()]
+            if weights != self._weights:
+                self._view, self._weights = self._make(), weights
+            return self._view
+
+    def _make(self) -> dict[str, Any]:
+        """Its pictures are data URLs, as files would be deleted after ten minutes."""
+        studio = self._context.studio()
+        path = next((path for path in view.EXAMPLES if path.name == FILE), view.EXAMPLES[0])
+        picture = images.load(path)
+        face = max(studio.find_faces(picture), key=lambda face: face.width, default=None)
+        first, more = view.split_directions(self._context, has_faces=True)
+        steps = [step for _, step in first if not studio.whole(studio.chain(step))]
+        chosen = STEP if STEP in steps else next(iter(steps), "")
+        after, pictures = picture, {}
+        if face:
+            chains = [studio.chain(step) for step in steps]
+            layers = dict(zip(steps, studio.generate(picture, [face] * len(chains), chains), strict=False))
+            after = np.asarray(studio.blend(picture, [layers.get(chosen, ())]))
+            pictures = {step: view.data_url(draw_face(picture, face, layers[step], 1.0, CARD_SIDE)) for step in steps}
+        return {
+            "photo": None,
+            "example": view.EXAMPLES.index(path),
+            "ratio": picture.shape[1] / picture.shape[0],
+            "before": view.data_url(for_the_screen(picture)),
+            "after": view.data_url(for_the_screen(after)),
+            "faces": [],
+            "face": -1,
+            "cards": view.cards(first, pictures),
+            "more": view.cards(more, {}),
+            "step": chosen,
+            "thens": self._context.choices(),
+            "save": view.save_choices(0),
+            "form": JPEG,
+            "status": STATUS,
+        }

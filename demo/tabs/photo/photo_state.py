@@ -1,0 +1,99 @@
+"""What the server knows of the photo that a visitor works on, and how it is drawn. Runs no network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
+from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.composition import GeneratedFace, close_up
+
+if TYPE_CHECKING:
+    from cyclegan_core.inference.studio import Chain, Studio  # brings PyTorch, which the page does not wait for
+
+CARD_SIDE = 192  # pixels of the faces on the page
+SMALLEST_ALONE, LARGEST_ALONE = 256, 1024  # side of a face that is saved alone, in pixels
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoState:
+    """A photo, its faces and their translation. Without the photo itself, which may take 300 MB of memory.
+
+    token: identifies the photo on the page. file: of the photo. shown: the photo in the size of the page, RGB uint8
+    (H, W, 3). scale: pixels of `shown` per pixel of the photo. before, portraits: paths of `shown` and of each face.
+    steps: for each face the direction as `Studio.chain` reads it, "" to leave it as it is; one entry for the whole
+    picture where there is no face. then: a second direction for all. active: index of the face that is edited, None
+    for all faces alike. chains, layers: as `Studio.generate` takes and gives them, in pixels of the photo. seconds:
+    that the networks took. generated: layers by face and chain, so that no network runs twice. cards: for each face the
+    paths of its pictures by direction.
+    """
+
+    token: str
+    file: Path
+    faces: tuple[Face, ...]
+    shown: NDArray[np.uint8]
+    scale: float
+    before: str
+    portraits: tuple[str, ...]
+    steps: tuple[str, ...]
+    then: str = ""
+    active: int | None = None
+    chains: "tuple[Chain, ...]" = ()
+    layers: tuple[tuple[GeneratedFace, ...], ...] = ()
+    seconds: float = 0.0
+    generated: "dict[tuple[int, Chain], tuple[GeneratedFace, ...]]" = field(default_factory=dict)
+    cards: dict[int, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def card_face(self) -> int:
+        """Index of the face that the cards show: the active one, or else the largest."""
+        if self.active is not None:
+            return self.active
+        return max(range(len(self.faces)), key=lambda index: self.faces[index].width)
+
+    @property
+    def is_altered(self) -> bool:
+        """Whether anything of the picture is translated."""
+        return any(self.layers)
+
+
+def portrait_alignment(face: Face, size: int) -> Alignment:
+    """An upright square of `size` pixels around a face, with room for hair and neck."""
+    return align(face.landmarks, np.array(WIDE_TEMPLATE), size)
+
+
+def draw(studio: "Studio", state: PhotoState, strength: float) -> NDArray[np.uint8]:
+    """`state.shown` with its layers over it, at a strength in [0, 1]."""
+    scale = state.scale
+    # Pixel centres lie at half-integers of the area.
+    matrix = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
+    layers = [[_transformed(item, matrix) for item in items] for items in state.layers]
+    return np.asarray(studio.blend(state.shown, layers, strength))
+
+
+def draw_face(
+    picture: NDArray[np.uint8], face: Face, layers: Sequence[GeneratedFace], strength: float, size: int | None = None
+) -> NDArray[np.uint8]:
+    """Draws one face, upright, as RGB uint8 (size, size, 3). By default `size` follows the photo, within limits.
+
+    A painted face fills its square here, as in `close_up`.
+    """
+    if size is None:
+        size = int(np.clip(round(1 / portrait_alignment(face, 1).scale), SMALLEST_ALONE, LARGEST_ALONE))
+    # A layer that changes nothing makes all squares equally wide, whatever the crops of the translations are.
+    frame = GeneratedFace(face, portrait_alignment(face, 8), np.zeros((8, 8, 3), np.float32), "change")
+    return close_up(picture, (frame, *layers), strength, size)[1]
+
+
+def _transformed(item: GeneratedFace, matrix: NDArray[np.float64]) -> GeneratedFace:
+    """The layer for a picture whose pixels are those of the first, moved by a (2, 3) matrix."""
+    if item.alignment is None:
+        return item
+    back = cv2.invertAffineTransform(matrix)
+    moved = (np.vstack([item.alignment.matrix, (0, 0, 1)]) @ np.vstack([back, (0, 0, 1)]))[:2]
+    return GeneratedFace(item.face, Alignment(moved, item.alignment.size), item.generated, item.output)

@@ -1,0 +1,222 @@
+// The Photo tab. Renders `props.value` (see view.py and actions.py) and sends each choice to the server at once.
+// gradio runs this with `element`, `props`, `watch`, `trigger` for events, and `upload` for files.
+
+const root = element.querySelector('.photo');
+const find = (selector) => root.querySelector(selector);
+const [frame, before, after, slide, status] = ['.photo-frame', '.photo-before', '.photo-after', '.photo-slide', '.photo-status'].map(find);
+const [facesList, cardsList, more, options, save] = ['.photo-faces', '.photo-cards', '.photo-more', '.photo-options', '.photo-save'].map(find);
+const file = find('.photo-choose input');
+const button = save.querySelector('button');
+let view = null; // the last whole value
+let opening = 0; // counts photos, so that a late upload does not replace a newer one
+let preview = null; // address of the photo that is being opened, made here
+
+function make(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function busy(words) {
+  root.dataset.state = 'busy';
+  if (words) status.textContent = words;
+}
+
+function settle() {
+  root.dataset.state = view?.photo ? 'photo' : 'example';
+  status.textContent = view?.status ?? '';
+}
+
+// A picture is loaded before it is shown, so that nothing flickers.
+async function swap(image, address) {
+  image.dataset.wanted = address;
+  const next = new Image();
+  next.src = address;
+  try { await next.decode(); } catch { return false; }
+  if (image.dataset.wanted === address) image.src = address;
+  return true;
+}
+
+function choices() {
+  return { strength: options.strength.valueAsNumber, then: options.then.value };
+}
+
+// A new photo begins in the direction of the last one.
+function wanted() {
+  return view?.step ? { step: view.step } : {};
+}
+
+// --- opening a photo
+
+async function open(chosen) {
+  const mine = ++opening;
+  busy('Looking for faces…');
+  if (preview) URL.revokeObjectURL(preview);
+  preview = URL.createObjectURL(chosen);
+  const picture = new Image();
+  picture.src = preview;
+  picture.decode().then(() => {
+    if (mine !== opening || root.dataset.state !== 'busy') return;
+    setRatio(picture.naturalWidth / picture.naturalHeight);
+    after.hidden = true;
+    before.dataset.wanted = before.src = preview;
+  }, () => {}); // HEIC, which browsers do not show; the server does
+  try {
+    const { path } = await upload(chosen);
+    if (mine === opening) trigger('open_photo', { path, ...wanted(), ...choices() });
+  } catch {
+    if (mine !== opening) return;
+    status.textContent = 'The upload failed. Choose a smaller photo, or try again.';
+    root.dataset.state = 'photo';
+  }
+}
+
+function openExample(example, step = wanted()) {
+  opening++;
+  busy('Looking for faces…');
+  trigger('open_photo', { example, ...step, ...choices() });
+}
+
+file.addEventListener('change', () => {
+  if (file.files[0]) open(file.files[0]);
+  file.value = ''; // so that the same photo can be chosen again
+});
+root.querySelectorAll('[data-example]').forEach((item) => {
+  item.addEventListener('click', () => openExample(Number(item.dataset.example)));
+});
+
+const visible = () => root.isConnected && root.offsetWidth > 0;
+const carriesFiles = (event) => visible() && event.dataTransfer?.types.includes('Files');
+document.addEventListener('dragover', (event) => {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  root.classList.add('photo-dragged');
+});
+document.addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) root.classList.remove('photo-dragged');
+});
+document.addEventListener('drop', (event) => {
+  root.classList.remove('photo-dragged');
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  if (event.dataTransfer.files[0]) open(event.dataTransfer.files[0]);
+});
+document.addEventListener('paste', (event) => {
+  const pasted = [...(event.clipboardData?.files ?? [])].find((item) => item.type.startsWith('image/'));
+  if (visible() && pasted) open(pasted);
+});
+
+// --- choices
+
+function edit(changes) {
+  if (!view) return;
+  if (!view.photo) return openExample(view.example, 'step' in changes ? { step: changes.step } : wanted());
+  busy();
+  trigger('edit', { face: view.face, ...choices(), ...changes });
+}
+
+function card({ step, label, picture }) {
+  const item = make('button', { type: 'button', className: 'photo-card' });
+  item.dataset.step = step;
+  item.setAttribute('aria-pressed', step === view.step);
+  if (picture) item.append(make('img', { src: picture, alt: '', width: 96, height: 96 }));
+  item.append(make('span', { textContent: label }));
+  item.addEventListener('click', () => {
+    root.querySelectorAll('.photo-card').forEach((other) => other.setAttribute('aria-pressed', other === item));
+    edit({ step });
+  });
+  return item;
+}
+
+function face(index, picture) {
+  const item = make('button', { type: 'button', className: 'photo-face' });
+  item.setAttribute('aria-pressed', index === view.face);
+  item.append(picture ? make('img', { src: picture, alt: `Face ${index + 1}`, width: 44, height: 44 }) : 'All faces');
+  item.addEventListener('click', () => edit({ face: index }));
+  return item;
+}
+
+// Buttons are built anew only where they differ, so that the focus stays.
+function fill(list, name, items, build) {
+  const key = JSON.stringify(items);
+  if (list.dataset[name] === key) return;
+  const focused = [...list.children].indexOf(document.activeElement);
+  list.dataset[name] = key;
+  list.replaceChildren(...items.map(build));
+  list.children[focused]?.focus();
+}
+
+options.strength.addEventListener('input', () => {
+  options.querySelector('output').textContent = `${Math.round(options.strength.value * 100)} %`;
+  if (view?.photo) trigger('strengthen', choices());
+});
+options.then.addEventListener('change', () => edit({}));
+slide.addEventListener('input', () => frame.style.setProperty('--at', `${slide.value}%`));
+options.addEventListener('submit', (event) => event.preventDefault());
+save.addEventListener('submit', (event) => {
+  event.preventDefault();
+  trigger('save', { what: save.what.value, form: save.form.value, ...choices() });
+});
+
+// --- showing what came back
+
+function setRatio(ratio) {
+  frame.style.setProperty('--ratio', ratio);
+}
+
+function fillSelect(select, pairs, value) {
+  const chosen = value ?? select.value;
+  select.replaceChildren(...pairs.map(([key, label]) => new Option(label, key)));
+  select.value = pairs.some(([key]) => key === chosen) ? chosen : pairs[0][0];
+}
+
+function showAfter(address) {
+  root.classList.toggle('photo-unaltered', !address);
+  if (!address) return;
+  swap(after, address).then((shown) => { if (shown) after.hidden = false; });
+}
+
+function render() {
+  const value = props.value;
+  if (!value) return;
+  if (!('cards' in value)) { // only drawn anew, at another strength
+    if (value.photo === view?.photo && value.after) showAfter(value.after);
+    return;
+  }
+  const isNew = value.photo !== view?.photo;
+  view = value;
+  if (isNew) {
+    setRatio(value.ratio);
+    swap(before, value.before);
+    fillSelect(options.then, [['', 'Nothing more'], ...value.thens.map(([label, step]) => [step, label])]);
+    fillSelect(save.what, value.save);
+    save.form.value = value.form;
+  }
+  showAfter(value.after);
+  const faces = value.faces.length > 1 ? [null, ...value.faces] : [];
+  facesList.hidden = !faces.length;
+  fill(facesList, 'faces', faces, (picture, index) => face(index - 1, picture));
+  [...facesList.children].forEach((item, index) => item.setAttribute('aria-pressed', index - 1 === value.face));
+  fill(cardsList, 'cards', value.cards, card);
+  fill(more.querySelector('.photo-cards'), 'cards', value.more, card);
+  more.hidden = !value.more.length;
+  root.querySelectorAll('.photo-card').forEach((item) => item.setAttribute('aria-pressed', item.dataset.step === value.step));
+  if (isNew) cardsList.querySelector('[aria-pressed=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  button.disabled = !value.photo || !value.after;
+  settle();
+}
+
+function failed() {
+  if (root.dataset.state !== 'busy') return;
+  if (view) {
+    before.dataset.wanted = before.src = view.before;
+    setRatio(view.ratio);
+    showAfter(view.after);
+    root.querySelectorAll('.photo-card').forEach((item) => item.setAttribute('aria-pressed', item.dataset.step === view.step));
+  }
+  settle();
+}
+
+window.addEventListener('photofailed', failed);
+watch('value', render);
+render();

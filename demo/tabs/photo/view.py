@@ -1,0 +1,91 @@
+"""What the browser shows on the Photo tab: the JSON value of one gr.HTML, which `view.js` renders."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core import images
+from demo.context import PageContext
+
+HERE = Path(__file__).parent
+EXAMPLES = tuple(sorted((HERE.parents[2] / "examples").glob("*.jpg")))
+FOR_DRAWINGS = frozenset({"anime:to_photo"})  # senseless for a photo, so these stand behind "More"
+THUMBNAIL_SIDE = 96
+WHOLE = "whole"  # what to save; a face alone is its index
+
+Choices = Sequence[tuple[str, str]]
+
+
+def photo_view() -> gr.HTML:
+    """The component. It triggers `open_photo`, `edit`, `strengthen` and `save`, with the visitor's choices as data."""
+    examples = "".join(
+        f'<button type="button" data-example="{index}" aria-label="Example {index + 1}">'
+        f'<img src="{data_url(_square(images.load(path)), 80)}" alt="" width="44" height="44"></button>'
+        for index, path in enumerate(EXAMPLES)
+    )
+    template = (HERE / "view.html").read_text(encoding="utf-8")
+    return gr.HTML(
+        None,
+        html_template=template.replace("EXAMPLES", examples),
+        js_on_load=(HERE / "view.js").read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id="photo",
+    )
+
+
+def split_directions(context: PageContext, *, has_faces: bool) -> tuple[Choices, Choices]:
+    """Splits the directions on offer into those with cards in the first row, and those behind "More".
+
+    A photo without faces can only be translated by directions that take the whole picture.
+    """
+    studio, choices = context.studio(), context.choices()
+    whole = {step: studio.whole(studio.chain(step)) for _, step in choices}
+    if not has_faces:
+        return [choice for choice in choices if whole[choice[1]]], []
+    first = [choice for choice in choices if not whole[choice[1]] and choice[1] not in FOR_DRAWINGS]
+    rest = [choice for choice in choices if choice not in first]
+    return (first, rest) if first else (rest, [])
+
+
+def cards(choices: Choices, pictures: Mapping[str, str]) -> list[dict[str, str | None]]:
+    """JSON of cards. pictures: addresses by step; a card without one shows its label only."""
+    return [{"step": step, "label": label, "picture": pictures.get(step)} for label, step in choices]
+
+
+def file_url(path: str) -> str:
+    """The address at which the browser finds a file of gradio's folder."""
+    return f"gradio_api/file={quote(path)}"
+
+
+def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
+    """An RGB uint8 (H, W, 3) picture as a JPEG data URL."""
+    _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+
+
+def save_choices(count: int) -> list[tuple[str, str]]:
+    """What can be saved of a photo with `count` faces, as pairs of value and label."""
+    return [(WHOLE, "Full picture"), *((str(index), f"Face {index + 1} alone") for index in range(count))]
+
+
+def field(event: gr.EventData, name: str) -> Any:
+    """A value that the browser sent with an event; None where it sent no such value."""
+    try:
+        return getattr(event, name)
+    except (AttributeError, TypeError):
+        return None
+
+
+def _square(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The upper middle of a picture, where faces usually are, as a thumbnail."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    left = (width - side) // 2
+    return cv2.resize(picture[:side, left : left + side], (THUMBNAIL_SIDE,) * 2, interpolation=cv2.INTER_AREA)
