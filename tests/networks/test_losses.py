@@ -117,3 +117,11 @@ def test_attribute_loss_aims_at_its_certainty_and_no_further() -> None:
 def test_attribute_loss_is_cross_entropy() -> None:
     assert float(losses.attribute_loss(torch.zeros(3), belongs_to_b=True)) == pytest.approx(math.log(2))
     assert losses.attribute_loss(torch.full((3,), 9.0), True) < losses.attribute_loss(torch.full((3,), 9.0), False)
+
+
+@pytest.mark.parametrize("name", list(losses.ADVERSARIAL))
+def test_fooled_is_the_share_of_the_fakes_in_the_discriminators_loss(name: str) -> None:
+    loss, (real, fake) = losses.ADVERSARIAL[name], torch.randn(2, 4, 1, 3, 3)
+    expected = loss.discriminator(real, fake) - loss.real(real)
+    torch.testing.assert_close(loss.fooled(fake), expected)
+    assert float(loss.fooled([fake, fake])) == pytest.approx(float(loss.fooled(fake)), rel=1e-5)

@@ -51,10 +51,11 @@ def test_gradient_penalty_of_a_linear_judge_by_value(target: float) -> None:
 
 
 def test_scores_of_all_scales_add_up_in_penalties() -> None:
+    """R1 takes the mean of each map of 16 scores, the gradient penalty their sum."""
     judge = Scales(linear_judge([3.0, 4.0, 12.0]), linear_judge([1.0, 0.0, 0.0]))
     x = torch.rand(2, 3, 4, 4)
     expected = 16 * sum(s**2 for s in (4.0, 4.0, 12.0))
-    assert float(losses.r1_penalty(judge, x).detach()) == pytest.approx(expected, rel=1e-4)
+    assert float(losses.r1_penalty(judge, x).detach()) == pytest.approx(expected / 16**2, rel=1e-4)
     penalty = float(losses.gradient_penalty(judge, x, x).detach())
     assert penalty == pytest.approx((math.sqrt(expected) - 1) ** 2, rel=1e-4)
 
