@@ -165,10 +165,13 @@ def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
     None are looked for in a picture that is too narrow to show one. Raises ValueError for another kind of array.
     """
     check_picture(picture)
+    return detection.find_faces(detector, picture) if may_show_faces(picture) else []
+
+
+def may_show_faces(picture: NDArray[np.uint8]) -> bool:
+    """Whether a picture (H, W, 3) is wide and high enough for a detector; OpenCV refuses what it cannot reduce."""
     shorter, longer = sorted(picture.shape[:2])
-    if shorter < SHORTEST_SIDE or longer > shorter * LARGEST_RATIO:
-        return []
-    return detection.find_faces(detector, picture)
+    return shorter >= SHORTEST_SIDE and longer <= shorter * LARGEST_RATIO
 
 
 def check_picture(picture: Any) -> None:

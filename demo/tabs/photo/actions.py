@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import images
@@ -124,12 +123,11 @@ class UploadActions:
             studio, picture = self._backstage.studio(), _reload(work)
             chains, name = work.chains or (), ""
             if what == WHOLE:
-                result = np.asarray(studio.blend(picture, work.layers, strength))
+                result = studio.blend(picture, work.layers, strength).picture
             elif what.isdecimal() and int(what) < len(work.faces):
                 index = int(what)
-                under = work.layers[len(work.faces) :]
-                below = np.asarray(studio.blend(picture, under, strength)) if under else picture
-                result = alone(below, work.faces[index], work.layers[index], strength)
+                of_whole = (item for items in work.layers[len(work.faces) :] for item in items)
+                result = alone(picture, work.faces[index], (*work.layers[index], *of_whole), strength)
                 chains, name = chains[index : index + 1], f"face-{index + 1}-"
             else:
                 raise PictureError("There is no such face to save. Choose another.")
@@ -165,7 +163,7 @@ class UploadActions:
         for_all = self._chain(step, then)
         if not for_all:
             raise PictureError("Choose a translation first.")
-        if not work.faces and not studio.whole(for_all):
+        if not work.faces and not any(studio.whole((step,)) for step in for_all):
             return None, self._no_face(), None, gr.Row(visible=False), replace(work, chains=(), layers=()), gr.skip()
         own = [for_all if choice == AS_ABOVE else self._chain(choice) for choice in asked.chosen]
         chains = tuple(own) if work.faces else (for_all,)

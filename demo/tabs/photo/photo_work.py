@@ -1,7 +1,7 @@
 """What is known of the photo that a visitor works on, and how it is drawn. Runs no network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def draw(studio: "Studio", work: Work, strength: float) -> tuple[NDArray[np.uint
     # Pixel centres lie at half-integers of the area.
     matrix = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
     layers = [[_moved(item, matrix) for item in items] for items in work.layers]
-    after = np.asarray(studio.blend(work.shown, layers, strength))
+    after = studio.blend(work.shown, layers, strength).picture
     squares = [_seen_from(portrait_of(face, PORTRAIT_SIDE), matrix) for face in work.faces]
     return after, [square.crop(after) for square in squares]
 
@@ -86,4 +86,4 @@ def _seen_from(alignment: Alignment, matrix: NDArray[np.float64]) -> Alignment:
 def _moved(item: GeneratedFace, matrix: NDArray[np.float64]) -> GeneratedFace:
     if item.alignment is None:
         return item
-    return GeneratedFace(item.face, _seen_from(item.alignment, matrix), item.generated, item.output)
+    return replace(item, alignment=_seen_from(item.alignment, matrix))
