@@ -5,7 +5,7 @@ from cyclegan_core import FaceTranslator, images
 translator = FaceTranslator.from_pretrained("gender")
 translated = translator(images.load("selfie.jpg"), direction="to_female", strength=1.0)
 print(len(translated.faces), "faces")
-images.save(translated, "translated.jpg")
+images.save(translated.picture, "translated.jpg")
 """
 
 from typing import TYPE_CHECKING, Any

@@ -56,16 +56,8 @@ class PhotoInput(UploadsOnly, gr.Image):
 def generate(
     studio: "Studio", picture: NDArray[np.uint8], faces: "Sequence[Face]", chains: "Sequence[Chain]"
 ) -> "tuple[tuple[GeneratedFace, ...], ...]":
-    """As `Studio.generate`, but a chain that takes the whole picture gets one of at most WHOLE_PIXELS.
-
-    Such a chain may stand alone, with no face.
-    """
-    asked = [chain for chain in chains if chain]
-    if not asked or not all(map(studio.whole, asked)):
-        return studio.generate(picture, faces, chains)
-    steps = tuple(dict.fromkeys(step for chain in asked for step in chain))
-    small = _reduced(picture, (WHOLE_PIXELS / (picture.shape[0] * picture.shape[1])) ** 0.5)
-    return (*((),) * len(faces), *studio.generate_whole(small, steps))
+    """As `Studio.generate`, with steps on the whole picture at WHOLE_PIXELS at most."""
+    return studio.generate(picture, faces, chains, whole_pixels=WHOLE_PIXELS)
 
 
 def for_the_screen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,14 +30,13 @@ def main() -> None:
     args.output.mkdir(parents=True, exist_ok=True)
     for photo in sorted(path for path in args.folder.iterdir() if path.suffix.lower() in images.SUFFIXES):
         try:
-            picture = images.load(photo)
-            faces = studio.find_faces(picture)
-            layers = studio.generate(picture, faces, [chain] * len(faces))
+            translated = studio.translate(images.load(photo), chain, args.strength)
+            faces = translated.faces
             target = args.output / photo.name
             if target.suffix.lower() not in images.SAVE_SUFFIXES:
                 target = target.with_suffix(".jpg")
-            made_by = " + ".join(map(str, chain)) if faces else None
-            images.save(studio.blend(picture, layers, args.strength), target, made_by=made_by)
+            made_by = " + ".join(map(str, chain)) if translated.altered else None
+            images.save(translated.picture, target, made_by=made_by)
             found = f"{len(faces)} face{'s' if len(faces) > 1 else ''}" if faces else "no face found, left as it is"
             print(f"{photo.name}: {found}")
         except CycleganError as error:

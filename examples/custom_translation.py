@@ -34,15 +34,11 @@ def main() -> None:
     studio = Studio({**others, "custom": custom}, detector)
     chain = studio.chain(args.direction or f"custom:{custom.directions[0]}")
 
-    picture = images.load(args.photo)
-    if studio.whole(chain):  # a translation such as horse2zebra, which needs no face
-        layers = studio.generate_whole(picture, chain)
-    else:
-        faces = studio.find_faces(picture)
-        print(f"{len(faces)} face{'' if len(faces) == 1 else 's'}")
-        layers = studio.generate(picture, faces, [chain] * len(faces))
-    made_by = " + ".join(map(str, chain)) if any(layers) else None
-    images.save(studio.blend(picture, layers), args.output, made_by=made_by)
+    translated = studio.translate(images.load(args.photo), chain)
+    if not studio.whole(chain):  # a translation such as horse2zebra needs no face
+        print(f"{len(translated.faces)} face{'' if len(translated.faces) == 1 else 's'}")
+    made_by = " + ".join(map(str, chain)) if translated.altered else None
+    images.save(translated.picture, args.output, made_by=made_by)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ def main() -> None:
     translated = translator(images.load(args.photo), direction=args.direction, strength=args.strength)
     for number, face in enumerate(translated.faces, 1):
         print(f"face {number} at", *(round(side) for side in face.face.box))
-    made_by = f"{args.translation}: {args.direction}" if translated.faces else None
-    images.save(translated, args.output, made_by=made_by)
+    made_by = f"{args.translation}: {args.direction}" if translated.altered else None
+    images.save(translated.picture, args.output, made_by=made_by)
     count = len(translated.faces)
     print(f"{count} face{'' if count == 1 else 's'}, written to {args.output}")
 

@@ -23,6 +23,7 @@ from cyclegan_core.errors import CycleganError
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain, Studio
+    from cyclegan_core.inference.translator import TranslatedPicture
 
 PROGRAM = "python -m cyclegan_core"
 EXIT_CODES = (
@@ -222,35 +223,30 @@ def _work(jobs: Sequence[Job], options: argparse.Namespace) -> Counter[str]:
     with tqdm(jobs, unit="picture", disable=None) as bar:  # None: only where stderr is a terminal
         for job in bar:
             try:
-                faces = _translate_one(job, studio, chain, options)
+                translated = _translate_one(job, studio, chain, options)
             except Exception as error:
                 reason = error if isinstance(error, CycleganError) else f"it could not be translated: {error!r}"
                 _say(f"{job.source}: {reason}")
                 counts["failed"] += 1
                 continue
-            counts["translated" if faces or whole else "no face"] += 1
-            if not faces and not whole:
+            done = whole or translated.faces or (translated.altered and not options.crop_only)
+            counts["translated" if done else "no face"] += 1
+            if not done:
                 _say(f"{job.source}: no face found, {'nothing' if options.crop_only else 'the picture is'} written")
     return counts
 
 
-def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse.Namespace) -> int:
-    """Writes what is to be written of one picture, and returns how many faces were found."""
+def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse.Namespace) -> "TranslatedPicture":
+    """Translates one picture and writes the result, or its faces."""
     from cyclegan_core import images
 
-    picture = images.load(job.source)
-    if studio.whole(chain):
-        layers = studio.generate_whole(picture, chain)
-    else:
-        faces = studio.find_faces(picture)
-        layers = studio.generate(picture, faces, [chain] * len(faces))
-    translated = studio.blend(picture, layers, options.strength)
-    made_by = ", ".join(map(str, chain)) if any(layers) and options.strength > 0 else None
+    translated = studio.translate(images.load(job.source), chain, options.strength)
+    made_by = ", ".join(map(str, chain)) if translated.altered else None
     crops = [(f"{job.target.stem}_face{number}.png", face.after) for number, face in enumerate(translated.faces, 1)]
-    for name, result in crops if options.crop_only else [(job.target.name, translated)]:
+    for name, result in crops if options.crop_only else [(job.target.name, translated.picture)]:
         _make_folder(job.target.parent)
         images.save(result, job.target.with_name(name), made_by=made_by)
-    return len(translated.faces)
+    return translated
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
-"""Laying what generators made over a picture, at any strength and without running them again."""
+"""Composites the output of generators onto a picture, at any strength, without running a generator again."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,71 +13,113 @@ from cyclegan_core.faces.blending import add_change, paste
 from cyclegan_core.faces.face import Face
 
 Output = Literal["change", "picture"]
-STRIP = 256  # rows that are laid at a time
+STRIP = 256  # rows that are composited at a time: a large picture would be in memory several times as floats
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratedFace:
-    """What one generator made of one face, or of a whole picture.
+    """A layer: the output of one generator for one face, or for the whole picture.
 
-    face, alignment: None where the whole picture was the crop. generated: float32 (s, s, 3), or of a whole picture
-    float32 or float16 (h, w, 3), in units of 1/255. output: `change` where it is to be added, `picture` where it is to
-    be painted over.
+    face, alignment: of the crop that the generator was shown; None where it was shown the whole picture.
+    generated: float32 (s, s, 3) for a face, float32 or float16 (h, w, 3) for a whole picture, in units of 1/255.
+    output: `change` where `generated` is added to the picture, `picture` where it replaces the picture.
+    stage: how many steps on the whole picture come before this layer in its chain; such a step counts itself.
     """
 
     face: Face | None
     alignment: Alignment | None
     generated: NDArray[Any]
     output: Output
+    stage: int = 0
 
 
-def lay(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
-    """Lays it over an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1]."""
+def composite(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
+    """Composites one layer onto an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1]."""
     if item.alignment is None:
-        _lay_whole(picture, item, strength)
+        _mix(picture, _resized(item.generated, *picture.shape[:2]), item.output, strength)
     elif item.output == "change":
         add_change(picture, item.alignment, item.generated * np.float32(strength))
     else:
         paste(picture, item.alignment, item.generated, strength)
 
 
-def _lay_whole(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
-    """Enlarged or reduced to the picture's size where it was made of the picture in another size."""
-    height, width = picture.shape[:2]
-    made = item.generated
-    if made.shape[:2] != (height, width):
-        reduced = made.shape[0] * made.shape[1] > height * width
-        interpolation = cv2.INTER_AREA if reduced else cv2.INTER_CUBIC
-        made = cv2.resize(made.astype(np.float32, copy=False), (width, height), interpolation=interpolation)
-    for top in range(0, height, STRIP):  # a large picture would be in memory several times as floats
-        strip, whole = picture[top : top + STRIP], made[top : top + STRIP].astype(np.float32, copy=False)
-        mixed = strip + np.float32(strength) * (whole if item.output == "change" else whole - strip)
+def composite_all(picture: NDArray[np.uint8], items: Iterable[GeneratedFace], strength: float) -> NDArray[np.uint8]:
+    """A new picture: an RGB uint8 (H, W, 3) picture with all layers composited onto it, at a strength in [0, 1].
+
+    Steps on faces and on the whole picture keep the order of their chain. Between two steps on the whole picture the
+    widest face comes last, as it is the nearest to the camera. Layers of one face keep the order in which they come.
+    """
+    result = np.array(picture)
+    if strength > 0:
+        for item in sorted(items, key=_order):
+            composite(result, item, strength)
+    return result
+
+
+def _order(item: GeneratedFace) -> tuple[int, float]:
+    return item.stage, item.face.width if item.face else 0.0
+
+
+def _resized(generated: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    if generated.shape[:2] == (height, width):
+        return generated
+    is_larger = generated.shape[0] * generated.shape[1] > height * width
+    interpolation = cv2.INTER_AREA if is_larger else cv2.INTER_CUBIC
+    return cv2.resize(generated.astype(np.float32, copy=False), (width, height), interpolation=interpolation)
+
+
+def _mix(picture: NDArray[np.uint8], generated: NDArray[Any], output: Output, strength: float) -> None:
+    """Without a mask, in place. generated: of the picture's size."""
+    for top in range(0, len(picture), STRIP):
+        strip, layer = picture[top : top + STRIP], generated[top : top + STRIP].astype(np.float32, copy=False)
+        mixed = strip + np.float32(strength) * (layer if output == "change" else layer - strip)
         np.copyto(strip, np.rint(mixed).clip(0, 255).astype(np.uint8))
 
 
 def close_up(
-    picture: NDArray[np.uint8], items: tuple[GeneratedFace, ...], strength: float, size: int
+    picture: NDArray[np.uint8], items: Sequence[GeneratedFace], strength: float, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """One face before and after, upright in a square of its own: two RGB uint8 (size, size, 3).
+    """One face before and after its translation, upright in a square: two RGB uint8 (size, size, 3).
 
-    items: the layers of that face, at least one, in the order in which they were made. The square is that of the widest
-    crop among them. Here a painted face fills its square, as there is no picture around it to fade into.
+    items: the layers of that face, at least one, and those of the whole picture if there are any. The square is that of
+    the widest crop among them. A face that replaces the picture fills its crop, as there is nothing to fade into.
+    Raises ValueError where no layer is one of a face.
     """
     alignments = [item.alignment for item in items if item.alignment is not None]
     if not alignments:
-        raise ValueError("a whole picture has no close-up")
+        raise ValueError("a close-up needs a layer of a face")
     widest = min(alignments, key=lambda alignment: alignment.scale / alignment.size).at_size(size)
     before = widest.crop(picture)
     after = before.copy()
-    for item in items:
+    for item in sorted(items, key=_order):
         if item.alignment is None:
+            _mix(after, _crop_of_whole(item.generated, picture.shape, widest), item.output, strength)
             continue
         # From pixels of the square to pixels of the layer's crop.
-        matrix = (np.vstack([item.alignment.matrix, (0, 0, 1)]) @ np.vstack([widest.inverse, (0, 0, 1)]))[:2]
-        alignment = Alignment(matrix, item.alignment.size)
-        placed = GeneratedFace(item.face, alignment, item.generated, item.output)
+        alignment = Alignment((_square(item.alignment.matrix) @ _square(widest.inverse))[:2], item.alignment.size)
         if item.output == "picture" and np.allclose(alignment.at_size(size).matrix, np.eye(2, 3)):
-            _lay_whole(after, placed, strength)
+            _mix(after, _resized(item.generated, size, size), item.output, strength)
         else:
-            lay(after, placed, strength)
+            composite(after, GeneratedFace(item.face, alignment, item.generated, item.output), strength)
     return before, after
+
+
+def _crop_of_whole(generated: NDArray[Any], shape: Sequence[int], square: Alignment) -> NDArray[np.float32]:
+    """The part of a whole picture's layer that lies in a square. shape: of the picture, on which the square lies."""
+    height, width = generated.shape[:2]
+    sy, sx = shape[0] / height, shape[1] / width
+    # Pixel centres lie at half-integers of the area.
+    to_picture = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2]])
+    placed = Alignment((_square(square.matrix) @ _square(to_picture))[:2], square.size)
+    roi = placed.footprint(height, width)
+    if roi is None:
+        raise ValueError("the face lies outside the picture")
+    left, top = max(roi[0] - 2, 0), max(roi[1] - 2, 0)  # room for the interpolation's support
+    part: Any = generated[top : roi[3] + 2, left : roi[2] + 2].astype(np.float32)  # OpenCV has no float16
+    shift = np.array([[1, 0, left], [0, 1, top], [0, 0, 1]])
+    cropped: Any = Alignment(placed.matrix @ shift, placed.size).crop(part)
+    return cropped
+
+
+def _square(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.vstack([matrix, (0, 0, 1)])

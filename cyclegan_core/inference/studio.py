@@ -1,43 +1,34 @@
-"""`Studio`: several translations over one detector, each face with a chain of its own."""
+"""`Studio`: several translations over one face detector, and the chains that can be made of them."""
 
 import re
 import threading
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.composition import GeneratedFace, lay
-from cyclegan_core.inference.translator import FaceTranslator, TranslatedPicture, blend, check_picture, check_strength
+from cyclegan_core.inference import chains as chain_executor
+from cyclegan_core.inference.chains import LONGEST_CHAIN, Chain, Step
+from cyclegan_core.inference.composition import GeneratedFace
+from cyclegan_core.inference.translator import (
+    FaceTranslator,
+    TranslatedPicture,
+    blend,
+    check_picture,
+    check_strength,
+    find_faces,
+)
 
-LONGEST_CHAIN = 4
-
-
-@dataclass(frozen=True)
-class Step:
-    """One direction of one translation, by the name that it has in the studio."""
-
-    translation: str
-    direction: str
-
-    def __str__(self) -> str:
-        return f"{self.translation}:{self.direction}"
-
-
-Chain = tuple[Step, ...]
-"""Steps taken one after the other; none leaves a face as it is."""
+__all__ = ["LONGEST_CHAIN", "Chain", "Step", "Studio"]
 
 
 class Studio:
-    """Several translations over one face detector.
+    """Several translations over one face detector. May be shared by threads.
 
-    Safe for many threads. Translators and the detector may be replaced while it works: what has begun ends with those
-    that it began with.
+    Translators and the detector may be replaced at any time; a call that is running ends with those it began with.
 
     translators: by the name that steps call them by. detector: found by `find_detector` where it is None.
     """
@@ -49,20 +40,22 @@ class Studio:
 
     @property
     def detector(self) -> Detector:
+        """The face detector that is in use now."""
         return self._detector
 
     @property
     def translators(self) -> dict[str, FaceTranslator]:
-        """Those of this moment."""
+        """A copy of the translators that are in use now, by name."""
         with self._lock:
             return dict(self._translators)
 
     def replace(self, name: str, translator: FaceTranslator) -> None:
-        """From now on this translator is at work under that name; a new name comes last."""
+        """Uses this translator under that name from now on. A new name is added at the end."""
         with self._lock:
             self._translators[name] = translator
 
     def replace_detector(self, detector: Detector) -> None:
+        """Uses this face detector from now on."""
         self._detector = detector
 
     def steps(self) -> tuple[Step, ...]:
@@ -95,81 +88,55 @@ class Studio:
 
     def find_faces(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right."""
-        check_picture(picture)
         return find_faces(self._detector, picture)
 
     def whole(self, chain: Chain) -> bool:
-        """Whether the chain needs no face: all of its steps take the whole picture."""
+        """Whether the chain needs no face: it has steps, and all of them take the whole picture.
+
+        Raises TranslationError for an unknown translation.
+        """
         translators = self.translators
-        return bool(chain) and all(_translator(translators, step).config.crop is None for step in chain)
+        return bool(chain) and all(chain_executor.takes_whole_picture(translators, step) for step in chain)
+
+    def split(self, chain: Chain) -> list[tuple[bool, Chain]]:
+        """The chain cut where steps on faces and on whole pictures meet; see `chains.split_chain`."""
+        return chain_executor.split_chain(self.translators, chain)
 
     def generate(
-        self, picture: NDArray[np.uint8], faces: Sequence[Face], chains: Sequence[Chain]
+        self,
+        picture: NDArray[np.uint8],
+        faces: Sequence[Face],
+        chains: Sequence[Chain],
+        *,
+        whole_pixels: int | None = None,
     ) -> tuple[tuple[GeneratedFace, ...], ...]:
-        """Runs the networks: for every face, the layers that its chain lays over the RGB uint8 (H, W, 3) picture.
+        """Runs the generators: the layers of each face, and one tuple more for the steps on the whole picture.
 
-        Faces that take the same step share one batch. A later step is shown what the earlier ones made, at full
-        strength. Steps that take the whole picture come first, once, whichever faces ask for them; their layers follow
-        those of the faces, as one tuple more. Raises TranslationError for a step that there is not.
+        See `chains.generate_layers` for the arguments and for what is raised.
         """
         check_picture(picture)
-        if len(faces) != len(chains):
-            raise ValueError(f"{len(faces)} faces need as many chains, not {len(chains)}")
-        translators = self.translators
-        steps = dict.fromkeys(step for chain in chains for step in chain)
-        wholes = [step for step in steps if _translator(translators, step).config.crop is None]
-        ground, under = self._generate_whole(picture, wholes, translators)
-
-        asked = [[step for step in chain if step not in wholes] for chain in chains]
-        layers: list[list[GeneratedFace]] = [[] for _ in faces]
-        for depth in range(max(map(len, asked), default=0)):
-            sharing: dict[Step, list[int]] = defaultdict(list)
-            for index, chain in enumerate(asked):
-                if depth < len(chain):
-                    sharing[chain[depth]].append(index)
-            made: list[tuple[int, GeneratedFace]] = []
-            for step, indices in sharing.items():
-                translator = _translator(translators, step)
-                generated = translator.generate(ground, step.direction, [faces[i] for i in indices])
-                made += zip(indices, generated, strict=True)
-            continuing = [(index, item) for index, item in made if depth + 1 < len(asked[index])]
-            if continuing and ground is picture:
-                ground = np.array(picture, subok=False)
-            for _, item in continuing:
-                lay(ground, item, 1.0)
-            for index, item in made:
-                layers[index].append(item)
-        below = (tuple(under),) if under else ()
-        return (*map(tuple, layers), *below)
-
-    def generate_whole(self, picture: NDArray[np.uint8], chain: Chain) -> tuple[tuple[GeneratedFace, ...], ...]:
-        """As `generate`, of a chain that is `whole`."""
-        check_picture(picture)
-        return (tuple(self._generate_whole(picture, list(chain), self.translators)[1]),)
+        return chain_executor.generate_layers(self.translators, picture, faces, chains, whole_pixels=whole_pixels)
 
     def blend(
         self, picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float = 1.0
     ) -> TranslatedPicture:
-        """The picture with what `generate` made of it, at a strength in [0, 1]: runs no network."""
+        """The RGB uint8 (H, W, 3) picture with the layers of `generate`, at a strength in [0, 1]. Runs no generator.
+
+        Raises ValueError for a picture or a strength that is not as said.
+        """
         check_picture(picture)
         check_strength(strength)
         return blend(picture, layers, strength)
 
-    @staticmethod
-    def _generate_whole(
-        picture: NDArray[np.uint8], steps: Sequence[Step], translators: Mapping[str, FaceTranslator]
-    ) -> tuple[NDArray[np.uint8], list[GeneratedFace]]:
-        """The picture after the steps, and their layers."""
-        layers: list[GeneratedFace] = []
-        for step in steps:
-            item = _translator(translators, step).generate(picture, step.direction)[0]
-            picture = np.array(picture, subok=False)
-            lay(picture, item, 1.0)
-            layers.append(item)
-        return picture, layers
+    def translate(
+        self, picture: NDArray[np.uint8], chain: Chain, strength: float = 1.0, *, whole_pixels: int | None = None
+    ) -> TranslatedPicture:
+        """Translates all faces of an RGB uint8 (H, W, 3) picture, or all of it, by a chain; the input is not changed.
 
-
-def _translator(translators: Mapping[str, FaceTranslator], step: Step) -> FaceTranslator:
-    if step.translation not in translators:
-        raise TranslationError(f"there is no translation {step.translation[:60]!r}: choose of {', '.join(translators)}")
-    return translators[step.translation]
+        Where no face is found, only the steps on the whole picture are carried out. strength: in [0, 1].
+        whole_pixels: as in `generate`. Raises TranslationError and ValueError as `generate` and `blend` do.
+        """
+        check_strength(strength)
+        faces = [] if self.whole(chain) else self.find_faces(picture)
+        layers = self.generate(picture, faces, [chain] * len(faces) or [chain], whole_pixels=whole_pixels)
+        return self.blend(picture, layers, strength)

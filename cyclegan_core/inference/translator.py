@@ -1,4 +1,4 @@
-"""`FaceTranslator`: a picture in, the same picture with its faces, or all of it, translated out."""
+"""`FaceTranslator`: takes a picture and returns it with its faces, or all of it, translated."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclegan_core.faces import detection
 from cyclegan_core.faces.alignment import align
-from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import tiling
-from cyclegan_core.inference.composition import GeneratedFace, close_up, lay
+from cyclegan_core.inference.composition import GeneratedFace, close_up, composite_all
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 
 SHOWN_SIZE = 256  # side of the before and after crops that are shown to people
+SHORTEST_SIDE = 16  # pixels of a picture's shorter side, below which it shows no face that can be found
+LARGEST_RATIO = 100  # of a picture's sides; what is longer becomes no pixel wide where detectors reduce it
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,22 +31,17 @@ class TranslatedFace:
     after: NDArray[np.uint8]
 
 
-class TranslatedPicture(np.ndarray[Any, np.dtype[np.uint8]]):
-    """The result: an RGB uint8 (H, W, 3) array like any other, which also says which faces it found.
+@dataclass(frozen=True, eq=False)
+class TranslatedPicture:
+    """A translated picture and the faces that were found in it.
 
-    faces: from left to right; empty where none was found, and the picture is then equal to the input.
+    picture: RGB uint8 (H, W, 3), a new array. faces: from left to right; empty where none was found.
+    altered: whether a generator changed anything, be it a face or the whole picture.
     """
 
-    faces: tuple[TranslatedFace, ...] = ()
-
-    @classmethod
-    def of(cls, picture: NDArray[np.uint8], faces: Sequence[TranslatedFace]) -> "TranslatedPicture":
-        translated = picture.view(cls)
-        translated.faces = tuple(faces)
-        return translated
-
-    def __array_finalize__(self, obj: NDArray[Any] | None) -> None:
-        self.faces = ()  # a slice or a sum of pictures has no claim to their faces
+    picture: NDArray[np.uint8]
+    faces: tuple[TranslatedFace, ...]
+    altered: bool
 
 
 class FaceTranslator:
@@ -86,7 +84,7 @@ class FaceTranslator:
     def __call__(self, picture: NDArray[np.uint8], direction: str, strength: float = 1.0) -> TranslatedPicture:
         """Translates an RGB uint8 (H, W, 3) picture; the input is not changed.
 
-        direction: one of `directions`. strength: 0 leaves the picture as it is, 1 is the generator's full answer.
+        direction: one of `directions`. strength: 0 leaves the picture as it is, 1 applies the generator's full output.
         Pixels outside the faces are bit-identical to the input. Raises TranslationError for an unknown direction and
         ValueError for an array or a strength that is not as above.
         """
@@ -95,10 +93,11 @@ class FaceTranslator:
     def generate(
         self, picture: NDArray[np.uint8], direction: str, faces: Sequence[Face] | None = None
     ) -> tuple[GeneratedFace, ...]:
-        """Runs the generator once on all faces: those given, or those found in the picture.
+        """Runs the generator on all faces in one batch: on those given, or on those found in the picture.
 
-        A translation without a crop takes the whole picture instead, of any size and in its own size: see `tiling`.
-        `blend` then applies any strength without running it again.
+        A translation whose config has no crop takes the whole picture instead, of any size: see `tiling`. `blend`
+        then applies the result at any strength without running the generator again. Raises TranslationError for an
+        unknown direction, ValueError for an array that is no picture or a face that lies outside of it.
         """
         check_picture(picture)
         way = self.config.direction(direction)
@@ -118,46 +117,61 @@ class FaceTranslator:
 
     def find_faces(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right."""
-        check_picture(picture)
         return find_faces(self.detector, picture)
 
     def blend(
         self, picture: NDArray[np.uint8], generated: Sequence[GeneratedFace], strength: float = 1.0
     ) -> TranslatedPicture:
-        """The picture with what `generate` made of its faces, at a strength in [0, 1]."""
+        """The picture with the output of `generate` composited onto it, at a strength in [0, 1].
+
+        Raises ValueError for a picture or a strength that is not as said.
+        """
         check_picture(picture)
         check_strength(strength)
         return blend(picture, [(item,) for item in generated], strength)
 
     def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> GeneratedFace:
-        """The whole picture, of any size, in its own size."""
         return GeneratedFace(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
 
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Uint8 (B, S, S, 3) crops to what the config's output says, float32 (B, S, S, 3) in units of 1/255."""
+        """From uint8 (B, S, S, 3) crops to changes or pictures, float32 (B, S, S, 3) in units of 1/255."""
         x = np.ascontiguousarray((crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))  # (B, 3, S, S)
         return np.ascontiguousarray(self._paint(x, self._engines[way](x)).transpose(0, 2, 3, 1))
 
     def _paint(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the config's output says, in units of 1/255, of what a generator was shown and what it made of it."""
+        """From a generator's input and output, in [-1, 1], to a change or a picture in units of 1/255."""
         painted = (y - x) * (127.5 * self.config.gain) if self.config.output == "change" else (y + 1) * 127.5
         return painted.astype(np.float32, copy=False)
 
 
 def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float) -> TranslatedPicture:
-    """A new picture with the layers of every face laid over it: RGB uint8 (H, W, 3), a strength in [0, 1]."""
-    result = np.array(picture, subok=False)
-    if strength > 0:
-        # The nearest face last, so that it lies over those behind it; whole pictures lie under all faces.
-        for items in sorted(layers, key=lambda items: max((i.face.width for i in items if i.face), default=0.0)):
-            for item in items:
-                lay(result, item, strength)
+    """A new picture with all layers composited onto it: RGB uint8 (H, W, 3), a strength in [0, 1].
+
+    layers: those of each face, and those of steps on the whole picture; see `chains.generate_layers`.
+    """
+    result = composite_all(picture, (item for items in layers for item in items), strength)
+    of_whole = [item for items in layers for item in items if item.face is None]
     shown = []
     for items in layers:
         faces = [item.face for item in items if item.face]
         if faces:
-            shown.append(TranslatedFace(faces[0], *close_up(picture, tuple(items), strength, SHOWN_SIZE)))
-    return TranslatedPicture.of(result, shown)
+            shown.append(TranslatedFace(faces[0], *close_up(picture, (*items, *of_whole), strength, SHOWN_SIZE)))
+    return TranslatedPicture(result, tuple(shown), altered=strength > 0 and any(layers))
+
+
+def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
+    """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right.
+
+    None are looked for in a picture that is too narrow to show one. Raises ValueError for another kind of array.
+    """
+    check_picture(picture)
+    return detection.find_faces(detector, picture) if may_show_faces(picture) else []
+
+
+def may_show_faces(picture: NDArray[np.uint8]) -> bool:
+    """Whether a picture (H, W, 3) is wide and high enough for a detector; OpenCV refuses what it cannot reduce."""
+    shorter, longer = sorted(picture.shape[:2])
+    return shorter >= SHORTEST_SIDE and longer <= shorter * LARGEST_RATIO
 
 
 def check_picture(picture: Any) -> None:

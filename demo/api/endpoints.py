@@ -72,14 +72,14 @@ class Endpoints:
             whole = studio.whole(chain)
             found = [] if whole else studio.find_faces(photo.picture)
             chosen = _choose(faces or "all", found)
-            chains = [chain] if whole else [chain] * len(chosen)
+            chains = [chain] * len(chosen) or [chain]
             layers = generate(studio, photo.picture, [found[i] for i in chosen], chains)
             result = studio.blend(photo.picture, layers, strength)
             altered = strength > 0 and any(layers)
             directions = "-".join(re.sub(r"\W+|_", "-", step.direction) for step in chain)
             suffix = ".png" if photo.file.suffix.lower() == ".png" else ".jpg"
             name = f"{photo.file.stem[:60]}-{directions[:60]}{suffix}"
-            file = self._context.files.write(result, name, made_by=_made_by(chain) if altered else None)
+            file = self._context.files.write(result.picture, name, made_by=_made_by(chain) if altered else None)
             return file, {
                 "faces": _described(found),
                 "translated": [i + 1 for i in chosen],

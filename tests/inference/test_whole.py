@@ -90,15 +90,15 @@ def test_the_engine_at_work_here_agrees_with_torch_on_pieces(name: str) -> None:
 def test_tiles_reach_the_result_in_both_outputs(tmp_path: Path, output: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save(dataclasses.replace(CONFIG, output=output), tmp_path / "seasons")
     translator, picture = FaceTranslator.from_pretrained(str(folder)), landscape(241, 317)
-    at_once = np.asarray(translator(picture, "to_winter"))
+    at_once = translator(picture, "to_winter").picture
     assert bluer(at_once, picture).mean() > 40
     monkeypatch.setattr("cyclegan_core.inference.tiling.AT_ONCE", 1)
     (item,) = translator.generate(picture, "to_winter")
     assert item.generated.dtype == np.float16  # it was made in tiles
-    tiled = np.asarray(translator.blend(picture, [item]))
+    tiled = translator.blend(picture, [item]).picture
     assert tiled.shape == picture.shape
     assert np.abs(tiled.astype(int) - at_once).mean() < 4  # untrained networks amplify what a survey misses
-    half = np.asarray(translator.blend(picture, [item], 0.5)).astype(int)
+    half = translator.blend(picture, [item], 0.5).picture.astype(int)
     assert np.abs(half - (tiled.astype(int) + picture) / 2).max() <= 1
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_resampled(seasons: Path) -> None:
     last = [module for module in plain.generators[Direction.A_TO_B].modules() if isinstance(module, nn.Conv2d)][-1]
     last.weight.zero_()  # the same change everywhere
     picture = np.random.default_rng(0).integers(90, 170, (101, 67, 3), np.uint8)
-    change = np.asarray(FaceTranslator(plain)(picture, "to_winter")).astype(int) - picture
+    change = FaceTranslator(plain)(picture, "to_winter").picture.astype(int) - picture
     assert (change.max((0, 1)) - change.min((0, 1)) <= 1).all()
     assert bluer(change, np.zeros(3, int)).mean() > 40
 

@@ -13,6 +13,7 @@ from cyclegan_core.networks import (
     MultiscaleDiscriminator,
     PatchDiscriminator,
     PixelDiscriminator,
+    TwoHeadedDiscriminator,
     build_discriminator,
 )
 
@@ -83,7 +84,7 @@ def test_every_discriminator_learns(name: str, arguments: dict[str, Any], norm: 
         assert math.isfinite(float(parameter.grad.abs().sum())), parameter_name
 
 
-@pytest.mark.parametrize("name", [name for name in DISCRIMINATORS if name != "TwoHeadedDiscriminator"])
+@pytest.mark.parametrize("name", [name for name in DISCRIMINATORS if name != "TwoHeadedDiscriminator"])  # has no norms
 def test_spectral_normalisation_bounds_every_convolution(name: str) -> None:
     torch.manual_seed(0)
     arguments: dict[str, Any] = {"channels": 8, "norm": "none", "spectral": True}
@@ -128,3 +129,33 @@ def test_too_small_pictures_are_a_sentence(judge: nn.Module, smallest: int) -> N
 def test_wrong_names_and_arguments_are_a_sentence(name: str, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(CycleganError, match=says):
         build_discriminator(name, arguments)
+
+
+def test_two_heads_score_patches_and_the_whole_picture() -> None:
+    discriminator = TwoHeadedDiscriminator(channels=4)
+    patches, whole = discriminator(torch.rand(2, 3, 128, 128) * 2 - 1)
+    assert patches.shape == (2, 1, 16, 16)
+    assert whole.shape == (2, 1, 1, 1)
+    (patches.square().mean() + whole.square().mean()).backward()
+    for name, parameter in discriminator.named_parameters():
+        assert parameter.grad is not None, name
+        assert float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_a_patch_score_sees_its_neighbourhood_and_the_whole_score_all_of_the_picture() -> None:
+    discriminator = TwoHeadedDiscriminator(channels=4, minibatch_std=False)
+    x = torch.rand(1, 3, 128, 128)
+    changed = x.clone()
+    changed[..., :8, :8] += 0.5
+    before, after = discriminator(x), discriminator(changed)
+    difference = (before[0] - after[0]).abs()[0, 0]
+    assert difference[0, 0] > 0
+    assert not difference[8:, 8:].any()
+    assert not torch.equal(before[1], after[1])
+
+
+def test_two_heads_refuse_in_words() -> None:
+    with pytest.raises(ValueError, match="channels must be at least 1"):
+        TwoHeadedDiscriminator(channels=0)
+    with pytest.raises(ValueError, match="needs 128"):
+        TwoHeadedDiscriminator(channels=4)(torch.zeros(1, 3, 120, 128))

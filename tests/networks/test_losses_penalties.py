@@ -51,6 +51,7 @@ def test_gradient_penalty_of_a_linear_judge_by_value(target: float) -> None:
 
 
 def test_scores_of_all_scales_add_up_in_penalties() -> None:
+    """R1 takes the mean of each map of 16 scores, the gradient penalty their sum."""
     judge = Scales(linear_judge([3.0, 4.0, 12.0]), linear_judge([1.0, 0.0, 0.0]))
     x = torch.rand(2, 3, 4, 4)
     expected = 16 * sum(s**2 for s in (4.0, 4.0, 12.0))

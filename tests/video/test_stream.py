@@ -74,7 +74,7 @@ def test_a_still_face_does_not_flicker(translator: FaceTranslator) -> None:
     stream, chain = FaceStream(studio), studio.chain("to_female")
     steady = [stream.process(frame, chain, time=i / FPS) for i in range(30)]
     naive = [
-        translator.blend(frame, translator.generate(frame, "to_female", studio.detector.detect(frame)))
+        translator.blend(frame, translator.generate(frame, "to_female", studio.detector.detect(frame))).picture
         for _ in range(10)
     ]
 

@@ -45,7 +45,7 @@ from cyclegan_core import FaceTranslator, images
 
 translator = FaceTranslator.from_pretrained("$address")
 translated = translator(images.load("$picture"), direction="$forth")
-images.save(translated, "translated.jpg")
+images.save(translated.picture, "translated.jpg")
 ```
 
 ## How good it is

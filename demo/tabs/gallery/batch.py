@@ -212,12 +212,11 @@ class Batch:
     ) -> Result:
         studio = self._studio
         whole = studio.whole(chain)
-        if not found and not whole:
-            return self._failed(source, words, NO_FACE, before)
         faces = [] if whole else found
-        asked = [chain] * len(faces)
-        layers = generate(studio, picture, faces, [chain] if whole else asked)
-        result = studio.blend(picture, layers, self._strength)
+        layers = generate(studio, picture, faces, [chain] * len(faces) or [chain])
+        if not any(layers):
+            return self._failed(source, words, NO_FACE, before)
+        result = studio.blend(picture, layers, self._strength).picture
         name = self._unique_name(path, chain)
         file = self._files.new(name)
         steps = ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in chain)

@@ -3,8 +3,6 @@
 import threading
 from typing import Any
 
-import numpy as np
-
 from cyclegan_core import images
 from demo.context import PageContext
 from demo.errors import visitor_errors
@@ -48,7 +46,7 @@ class ExampleView:
         if face:
             chains = [studio.chain(step) for step in steps]
             layers = dict(zip(steps, studio.generate(picture, [face] * len(chains), chains), strict=False))
-            after = np.asarray(studio.blend(picture, [layers.get(chosen, ())]))
+            after = studio.blend(picture, [layers.get(chosen, ())]).picture
             pictures = {step: view.data_url(draw_face(picture, face, layers[step], 1.0, CARD_SIDE)) for step in steps}
         return {
             "photo": None,

@@ -73,7 +73,7 @@ def draw(studio: "Studio", state: PhotoState, strength: float) -> NDArray[np.uin
     # Pixel centres lie at half-integers of the area.
     matrix = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
     layers = [[_transformed(item, matrix) for item in items] for items in state.layers]
-    return np.asarray(studio.blend(state.shown, layers, strength))
+    return studio.blend(state.shown, layers, strength).picture
 
 
 def draw_face(

@@ -29,11 +29,11 @@ def save_picture(
     chains: Sequence[Chain] = state.chains
     name = ""
     if what == WHOLE:
-        result = np.asarray(studio.blend(picture, state.layers, strength))
+        result = studio.blend(picture, state.layers, strength).picture
     elif isinstance(what, str) and re.fullmatch("[0-9]{1,4}", what) and int(what) < len(state.faces):
         index = int(what)
         below = state.layers[len(state.faces) :]
-        background = np.asarray(studio.blend(picture, below, strength)) if below else picture
+        background = studio.blend(picture, below, strength).picture if below else picture
         result = draw_face(background, state.faces[index], state.layers[index], strength)
         chains, name = chains[index : index + 1], f"face-{index + 1}-"
     else:
