@@ -214,6 +214,7 @@ class _Arguments(_Entries):
         return blocks
 
 
+OWN_ERRORS = ("version", "same_name", "one_eye", "normalisation", "many_blocks")
 _WORDS = {
     "Input should": "must",
     "List should": "must",
@@ -234,6 +235,8 @@ def _sentence(error: ValidationError, prefix: str = "") -> str:
     words = first["msg"].partition(" or instance of")[0]
     for pydantic_words, ours in _WORDS.items():
         words = words.replace(pydantic_words, ours)
+    if first["type"] in OWN_ERRORS:  # whose words say what is there
+        return f"config.json: {entry} {words}"
     value = first["input"]
     is_short = isinstance(value, str | int | float) or value is None
     given = repr(value if not isinstance(value, str) else value[:60])[:80] if is_short else type(value).__name__

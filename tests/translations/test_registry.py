@@ -190,7 +190,7 @@ def overflow(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (spoil_format, "format version 99"),
+        (spoil_format, "format_version is 99"),
         (spoil_weights, "damaged or cut off"),
         (only_pickled, "lacks config.json or model.safetensors"),
         (overflow, "numbers that are not finite"),
