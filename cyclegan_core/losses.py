@@ -72,13 +72,13 @@ ADVERSARIAL: dict[str, AdversarialLoss] = {
 }
 
 
-def _slopes(judge: nn.Module, pictures: Tensor, *, mean: bool = False) -> Tensor:
+def _slopes(discriminator: nn.Module, pictures: Tensor, *, mean: bool = False) -> Tensor:
     """Squared length (B,) of the gradient of each picture's score with regard to the picture (B, C, H, W).
 
     A picture's score is the sum of all of its scores; with `mean`, of each map the mean, added over the maps.
     """
     pictures = pictures.detach().requires_grad_(True)
-    scores = judge(pictures)
+    scores = discriminator(pictures)
     maps = [scores] if isinstance(scores, Tensor) else scores
     whole = [one.float().flatten(1) for one in maps]
     total = torch.stack([(one.mean(1) if mean else one.sum(1)).sum() for one in whole]).sum()
@@ -87,25 +87,25 @@ def _slopes(judge: nn.Module, pictures: Tensor, *, mean: bool = False) -> Tensor
 
 
 def gradient_penalty(
-    judge: nn.Module, real: Tensor, fake: Tensor, *, target: float = 1.0, rank: int = 0, world: int = 1
+    discriminator: nn.Module, real: Tensor, fake: Tensor, *, target: float = 1.0, rank: int = 0, world: int = 1
 ) -> Tensor:
     """Mean of `(slope - target)²` at random points between real and fake pictures, both (B, C, H, W).
 
     The slope is that of the sum of a picture's scores; weigh the penalty by 10. As the losses take the mean of the
-    scores, a judge of many patches pulls the less: give cycle consistency a smaller weight with it.
-    Differentiable with regard to the judge's weights. A judge that mixes the pictures of a batch (batch norm) has no
-    slope of its own for each: use another norm. rank, world: of the process among those that share a batch; each draws
-    for all of its rows and takes its own.
+    scores, a discriminator of many patches pulls the less: give cycle consistency a smaller weight with it.
+    Differentiable with regard to the discriminator's weights. A discriminator that mixes the pictures of a batch (batch
+    norm) has no slope of its own for each: use another norm. rank, world: of the process among those that share a
+    batch; each draws for all of its rows and takes its own.
     Source: Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation 3.
     """
     own = slice(rank * len(real), (rank + 1) * len(real))
     share = torch.rand(len(real) * world, *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)[own]
     between = torch.lerp(fake.detach(), real.detach(), share)
-    # The root has no slope of its own at zero, where a judge that has learned nothing is.
-    return ((_slopes(judge, between) + 1e-12).sqrt() - target).square().mean()
+    # The root has no slope of its own at zero, where a discriminator that has learned nothing is.
+    return ((_slopes(discriminator, between) + 1e-12).sqrt() - target).square().mean()
 
 
-def r1_penalty(judge: nn.Module, real: Tensor) -> Tensor:
+def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
     """Mean squared slope of a picture's score at real pictures (B, C, H, W).
 
     The score of a picture is the mean of a map of scores, added over the maps where there are several: so a weight
@@ -113,7 +113,7 @@ def r1_penalty(judge: nn.Module, real: Tensor) -> Tensor:
     penalty R1; its weight is half of the paper's gamma. Differentiable with regard to the weights.
     Source: Mescheder et al. 2018, "Which training methods for GANs do actually converge?", equation 9.
     """
-    return _slopes(judge, real, mean=True).mean()
+    return _slopes(discriminator, real, mean=True).mean()
 
 
 @torch.no_grad()

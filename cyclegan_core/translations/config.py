@@ -1,20 +1,23 @@
-"""The config of a translation: plain data, checked on the way in so that nothing else has to."""
+"""The config of a translation: what `config.json` holds, checked by pydantic before anything is built from it."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from cyclegan_core.errors import TranslationError
 
 FORMAT_VERSION = 1
 LARGEST_CROP = 1024
+NORMALISATION = {"mean": 127.5, "scale": 127.5}
 
 
 class Direction(StrEnum):
-    """One way through a translation; people see its own name from the config."""
+    """One way through a translation. People see its own name from the config, such as `to_female`."""
 
     A_TO_B = "a_to_b"
     B_TO_A = "b_to_a"
@@ -37,12 +40,12 @@ class Crop:
 class TranslationConfig:
     """Everything about a translation but its weights.
 
-    directions: a name for people of each direction; a translation may go one way alone, a to b.
-    generator, generator_arguments: the class and how to build it.
-    crop: None for a translation of whole pictures. output: `change` where output minus input is enlarged and added to
-    the photo, `picture` where the output replaces it. gain: what a change is multiplied by at full strength: a careful
-    generator may be shown bolder than it was trained. data_licence: of the pictures it was trained on.
-    training: a summary of the run, for people and for the model card.
+    directions: the name of each direction for people; a translation may go one way alone, from A to B.
+    generator, generator_arguments: the name of the generator's class and the arguments to build it with.
+    crop: None for a translation of whole pictures.
+    output: `change` where output minus input is enlarged and added to the photo, `picture` where the output replaces
+        the photo. gain: what a change is multiplied by at full strength.
+    data_licence: of the pictures it was trained on. training: a summary of the run, for the model card.
     """
 
     name: str
@@ -64,7 +67,7 @@ class TranslationConfig:
         raise TranslationError(f"{self.name} has no direction {name!r}: it goes {known}")
 
     def to_dict(self) -> dict[str, Any]:
-        """What `config.json` holds."""
+        """The content of `config.json`."""
         return {
             "format_version": FORMAT_VERSION,
             "name": self.name,
@@ -81,127 +84,160 @@ class TranslationConfig:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "TranslationConfig":
-        """Checks what was read from `config.json`. Raises TranslationError that names the faulty entry."""
-        version = _entry(content, "format_version", int)
-        if version != FORMAT_VERSION:
-            raise TranslationError(
-                f"config.json has format version {version}, this program reads {FORMAT_VERSION}; update the older one"
-            )
-        name = _entry(content, "name", str)
-        if not re.fullmatch(r"[\w][\w.-]{0,63}", name, re.ASCII):
-            raise TranslationError(f"config.json: name {name[:80]!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
-        generator = _entry(content, "generator", dict)
-        output = _entry(content, "output", str)
-        if output not in ("change", "picture"):
-            raise TranslationError(f"config.json: output must be change or picture, not {output!r}")
-        gain = content.get("gain", 1.0)
-        if not _is_number(gain, 0.1, 4):
-            raise TranslationError(f"config.json: gain must be a number from 0.1 to 4, not {gain!r}")
-        if content.get("normalisation") != NORMALISATION:
-            raise TranslationError(f"config.json: normalisation must be {NORMALISATION}")
+        """Checks the content of `config.json`. Raises TranslationError that names the first faulty entry."""
+        try:
+            checked = _ConfigFile.model_validate(content)
+        except ValidationError as error:
+            raise TranslationError(_sentence(error)) from error
+        names = {Direction.A_TO_B: checked.directions.a_to_b, Direction.B_TO_A: checked.directions.b_to_a}
+        crop = checked.crop
         return cls(
-            name=name,
-            directions=_directions(_entry(content, "directions", dict)),
-            generator=_entry(generator, "name", str, "generator."),
-            generator_arguments=_entry(generator, "arguments", dict, "generator."),
-            crop=_crop(content),
-            output=output,
-            gain=float(gain),
-            data_licence=_entry(content, "data_licence", str),
-            training=_entry(content, "training", dict),
+            name=checked.name,
+            directions={direction: name for direction, name in names.items() if name is not None},
+            generator=checked.generator.name,
+            generator_arguments=checked.generator.arguments,
+            crop=crop and Crop(crop.size, tuple((x, y) for x, y in crop.template), crop.margin),
+            output=checked.output,
+            gain=checked.gain,
+            data_licence=checked.data_licence,
+            training=checked.training,
         )
 
 
-NORMALISATION = {"mean": 127.5, "scale": 127.5}
-
-
-# The largest whole number that an argument of a generator may be: a hostile config could ask for so many layers that
-# even counting their parameters takes hours. The paper's largest network has 64 channels, 9 blocks, 2 downsamplings.
-LARGEST_ARGUMENTS = {
-    "channels": 4096,
-    "blocks": 100,
-    "downsamplings": 10,
-    "depth": 12,
-    "patch": 16,
-    "coarse": 64,
-    "skips": 6,
-    "conditions": 1000,
-}
-LISTS, LONGEST_LIST = ("attention", "encoder_blocks", "decoder_blocks"), 16
-
-
 def check_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuses arguments of a generator that would build a monster. Raises TranslationError that names the argument.
+    """Refuses arguments with which a generator would be so large that even counting its parameters takes hours.
 
-    Whether they make sense otherwise, the generator says.
+    Raises TranslationError that names the argument. Whether the arguments make sense otherwise, the generator says.
     """
-    for name, largest in LARGEST_ARGUMENTS.items():
-        value = arguments.get(name, 0)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= largest:
-            raise TranslationError(
-                f"config.json: the generator's arguments are wrong: {name} must be a whole number up to {largest:,}, "
-                f"not {str(value)[:40]!r}"
-            )
-    for name in LISTS:
-        numbers = arguments.get(name, ())
-        if (
-            not isinstance(numbers, (list, tuple))
-            or len(numbers) > LONGEST_LIST
-            or not all(isinstance(n, int) and not isinstance(n, bool) and abs(n) <= 2**20 for n in numbers)
-            or (name != "attention" and sum(numbers) > LARGEST_ARGUMENTS["blocks"])
-        ):
-            raise TranslationError(
-                f"config.json: the generator's arguments are wrong: {name} must be a list of at most {LONGEST_LIST} "
-                f"whole numbers"
-            )
+    try:
+        _Arguments.model_validate(arguments)
+    except ValidationError as error:
+        raise TranslationError(_sentence(error, "generator.arguments")) from error
 
 
-def _entry(content: Mapping[str, Any], key: str, kind: type, prefix: str = "") -> Any:
-    if key not in content:
-        raise TranslationError(f"config.json lacks {prefix}{key}")
-    value = content[key]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise TranslationError(f"config.json: {prefix}{key} must be {_words(kind)}, not {type(value).__name__}")
-    return value
+# ---- the content of the file, entry by entry
 
 
-def _words(kind: type) -> str:
-    return {str: "text", int: "a whole number", dict: "an object", list: "a list"}.get(kind, kind.__name__)
+class _Entries(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def _directions(content: Mapping[str, Any]) -> dict[Direction, str]:
-    one_way = content.get(Direction.B_TO_A.value, "") is None  # said outright: an entry that is missing is a mistake
-    labels = {
-        direction: _entry(content, direction.value, str, "directions.")
-        for direction in ([Direction.A_TO_B] if one_way else Direction)
-    }
-    for label in labels.values():
-        if not re.fullmatch(r"[\w-]{1,40}", label, re.ASCII):
-            raise TranslationError(f"config.json: direction name {label[:60]!r} must be 1 to 40 letters, digits, _, -")
-    if len(set(labels.values())) < len(labels):
-        raise TranslationError("config.json: both directions have the same name")
-    return labels
+_DirectionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,40}$")]
+_Coordinate = Annotated[float, Field(ge=-1, le=2)]
+_Point = Annotated[list[_Coordinate], Field(min_length=2, max_length=2)]
 
 
-def _crop(content: Mapping[str, Any]) -> Crop | None:
-    if "crop" in content and content["crop"] is None:
-        return None
-    crop = _entry(content, "crop", dict)
-    size = _entry(crop, "size", int, "crop.")
-    if not 8 <= size <= LARGEST_CROP:
-        raise TranslationError(f"config.json: crop.size must be 8 to {LARGEST_CROP} pixels, not {size}")
-    template = _entry(crop, "template", list, "crop.")
-    numbers = [n for point in template if isinstance(point, list) and len(point) == 2 for n in point]
-    if len(template) != 5 or len(numbers) != 10 or not all(_is_number(n, -1, 2) for n in numbers):
-        raise TranslationError("config.json: crop.template must be five [x, y] points as fractions of the crop")
-    points = tuple((float(x), float(y)) for x, y in template)
-    if math.dist(points[0], points[1]) < 0.02:
-        raise TranslationError("config.json: crop.template has both eyes at one place")
-    margin = crop.get("margin", 0.0)
-    if not _is_number(margin, 0, 2):
-        raise TranslationError("config.json: crop.margin must be a number from 0 to 2")
-    return Crop(size, points, float(margin))
+class _Directions(_Entries):
+    a_to_b: _DirectionName
+    b_to_a: _DirectionName | None  # must be there: null says that there is no way back, a missing entry is a mistake
+
+    @field_validator("b_to_a")
+    @classmethod
+    def _differs(cls, name: str | None, info: Any) -> str | None:
+        if name is not None and name == info.data.get("a_to_b"):
+            raise PydanticCustomError("same_name", "must not have the same name as directions.a_to_b")
+        return name
 
 
-def _is_number(value: Any, low: float, high: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+class _Generator(_Entries):
+    name: str
+    arguments: dict[str, Any]
+
+
+class _Crop(_Entries):
+    size: int = Field(ge=8, le=LARGEST_CROP)
+    template: list[_Point] = Field(min_length=5, max_length=5)
+    margin: float = Field(0.0, ge=0, le=2)
+
+    @field_validator("template")
+    @classmethod
+    def _has_two_eyes(cls, template: list[list[float]]) -> list[list[float]]:
+        if math.dist(template[0], template[1]) < 0.02:
+            raise PydanticCustomError("one_eye", "must not have both eyes at one place")
+        return template
+
+
+class _ConfigFile(_Entries):
+    format_version: int
+    name: str = Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,63}$")
+    directions: _Directions
+    generator: _Generator
+    crop: _Crop | None
+    output: Literal["change", "picture"]
+    gain: float = Field(1.0, ge=0.1, le=4)
+    normalisation: dict[str, Any]
+    data_licence: str
+    training: dict[str, Any]
+
+    @field_validator("format_version")
+    @classmethod
+    def _is_known(cls, version: int) -> int:
+        if version != FORMAT_VERSION:
+            raise PydanticCustomError(
+                "version", "is {version}, and this program reads {known}; update the older one of the two",
+                {"version": version, "known": FORMAT_VERSION},
+            )  # fmt: skip
+        return version
+
+    @field_validator("normalisation")
+    @classmethod
+    def _is_the_only_one(cls, normalisation: dict[str, Any]) -> dict[str, Any]:
+        if normalisation != NORMALISATION:
+            raise PydanticCustomError("normalisation", "must be {known}", {"known": str(NORMALISATION)})
+        return normalisation
+
+
+_Blocks = Annotated[int, Field(ge=0, le=100)]
+_BlocksOfSizes = Annotated[list[Annotated[StrictInt, Field(ge=0, le=100)]], Field(max_length=16, strict=False)]
+
+
+class _Arguments(_Entries):
+    """The paper's largest network has 64 channels, 9 blocks and 2 downsamplings."""
+
+    channels: int = Field(1, ge=0, le=4096)
+    blocks: _Blocks = 0
+    downsamplings: int = Field(0, ge=0, le=10)
+    depth: int = Field(0, ge=0, le=12)
+    patch: int = Field(0, ge=0, le=16)
+    coarse: int = Field(0, ge=0, le=64)
+    skips: int = Field(0, ge=0, le=6)
+    conditions: int = Field(0, ge=0, le=1000)
+    attention: list[Annotated[StrictInt, Field(ge=-(2**20), le=2**20)]] = Field([], max_length=16, strict=False)
+    encoder_blocks: _BlocksOfSizes = []
+    decoder_blocks: _BlocksOfSizes = []
+
+    @field_validator("encoder_blocks", "decoder_blocks")
+    @classmethod
+    def _are_few(cls, blocks: list[int]) -> list[int]:
+        if sum(blocks) > 100:
+            raise PydanticCustomError("many_blocks", "must add up to at most 100")
+        return blocks
+
+
+OWN_ERRORS = ("version", "same_name", "one_eye", "normalisation", "many_blocks")
+_WORDS = {
+    "Input should": "must",
+    "List should": "must",
+    "a valid integer": "a whole number",
+    "a valid string": "text",
+    "a valid number": "a number",
+    "a valid dictionary": "an object",
+    "String should match pattern": "must match",
+}
+
+
+def _sentence(error: ValidationError, prefix: str = "") -> str:
+    """The first of pydantic's errors as one sentence that names the entry."""
+    first = error.errors(include_url=False)[0]
+    entry = ".".join(str(part) for part in (prefix, *first["loc"]) if part != "")
+    if first["type"] == "missing":
+        return f"config.json lacks {entry}"
+    words = first["msg"].partition(" or instance of")[0]
+    for pydantic_words, ours in _WORDS.items():
+        words = words.replace(pydantic_words, ours)
+    if first["type"] in OWN_ERRORS:  # whose words say what is there
+        return f"config.json: {entry} {words}"
+    value = first["input"]
+    is_short = isinstance(value, str | int | float) or value is None
+    given = repr(value if not isinstance(value, str) else value[:60])[:80] if is_short else type(value).__name__
+    return f"config.json: {entry} {words}, not {given}"

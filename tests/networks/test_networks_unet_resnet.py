@@ -1,12 +1,14 @@
 """The norm-free U-Net of residual blocks: shapes, start, gradients, refusals, and the engine that runs it."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from cyclegan_core.inference.engines import _openvino
 from cyclegan_core.networks import UnetResnetGenerator
 
-SMALL = {"channels": 8, "blocks": 1}
+SMALL: dict[str, Any] = {"channels": 8, "blocks": 1}
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -34,7 +36,9 @@ def test_a_residual_network_starts_near_the_identity() -> None:
 @pytest.mark.parametrize(
     ("patch", "encoder", "decoder", "multiple"), [(1, (1,), (0,), 2), (4, (0, 1, 0), (1, 0, 1), 32)]
 )
-def test_multiple_of_other_depths(patch: int, encoder: tuple[int], decoder: tuple[int], multiple: int) -> None:
+def test_multiple_of_other_depths(
+    patch: int, encoder: tuple[int, ...], decoder: tuple[int, ...], multiple: int
+) -> None:
     net = UnetResnetGenerator(
         channels=4, patch=patch, blocks=0, encoder_blocks=encoder, decoder_blocks=decoder, skips=1
     )
