@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.container
@@ -220,7 +221,7 @@ def _orientation(frame: VideoFrame) -> _Orientation:
     As FFmpeg's display.h describes it, the matrix moves a pixel from (x, y) to (a x + c y, b x + d y).
     """
     # Only asked of one frame: PyAV's side data and its frame refer to each other, so that both stay in memory for long.
-    data = frame.side_data.get(Type.DISPLAYMATRIX)
+    data: Any = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # its stub knows texts alone
     if data is None:
         return _Orientation()
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()

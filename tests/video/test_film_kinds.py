@@ -103,8 +103,8 @@ def make(folder: Path, film: Film, rgb: VideoFrame | None = None) -> Path:
         for i in range(film.frames):
             same = {} if film.pixels in ("rgb8", "rgb24") else {"dst_color_range": film.value_range}
             frame = rgb.reformat(format=film.pixels, dst_colorspace=matrix, **same)
-            at = Fraction(film.times[i], 1000) if film.times else Fraction(i, film.rate)
-            frame.pts, frame.time_base = round(at / unit), unit
+            shown = Fraction(film.times[i], 1000) if film.times else Fraction(i, film.rate)
+            frame.pts, frame.time_base = round(shown / unit), unit
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         for number, (sound, (_, start, length)) in enumerate(zip(sounds, film.sounds, strict=True)):
