@@ -20,7 +20,6 @@ from cyclegan_core.inference.composition import GeneratedFace, composite, compos
 from cyclegan_core.inference.translator import FaceTranslator
 
 LONGEST_CHAIN = 4
-NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
 
 
 @dataclass(frozen=True)
@@ -36,15 +35,6 @@ class Step:
 
 Chain = tuple[Step, ...]
 """Steps that are carried out one after the other. An empty chain leaves a face as it is."""
-
-
-def describe(*chains: Chain) -> str:
-    """What was done to a picture, in words for people and for a file's metadata: `age: older, anime: to anime`.
-
-    A step that several chains have in common is named once. Empty where no chain has a step.
-    """
-    steps = dict.fromkeys(step for chain in chains for step in chain)
-    return ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in steps)
 
 
 def translator_of(translators: Mapping[str, FaceTranslator], step: Step) -> FaceTranslator:

@@ -96,7 +96,7 @@ class TranslationConfig:
             directions={direction: name for direction, name in names.items() if name is not None},
             generator=checked.generator.name,
             generator_arguments=checked.generator.arguments,
-            crop=None if crop is None else Crop(crop.size, tuple((x, y) for x, y in crop.template), crop.margin),
+            crop=Crop(crop.size, tuple((x, y) for x, y in crop.template), crop.margin) if crop else None,
             output=checked.output,
             gain=checked.gain,
             data_licence=checked.data_licence,

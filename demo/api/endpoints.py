@@ -13,6 +13,7 @@ import gradio as gr
 import cyclegan_core
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.inference.sentences import NO_FACE, describe
 from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import visitor_errors
 from demo.pictures import Photo, PhotoInput, generate
@@ -22,9 +23,7 @@ from demo.tabs.gallery.contact_sheet import COLUMNS, contact_sheet
 
 if TYPE_CHECKING:
     from cyclegan_core.faces.face import Face
-    from cyclegan_core.inference.studio import Chain
 
-NO_FACE = "No face found: send a picture in which the face is larger, upright and looks towards the camera."
 TILE = 256  # side of a face on the sheet, in pixels
 
 
@@ -79,7 +78,7 @@ class Endpoints:
             directions = "-".join(re.sub(r"\W+|_", "-", step.direction) for step in chain)
             suffix = ".png" if photo.file.suffix.lower() == ".png" else ".jpg"
             name = f"{photo.file.stem[:60]}-{directions[:60]}{suffix}"
-            file = self._context.files.write(result.picture, name, made_by=_made_by(chain) if altered else None)
+            file = self._context.files.write(result.picture, name, made_by=describe(chain) if altered else None)
             return file, {
                 "faces": _described(found),
                 "translated": [i + 1 for i in chosen],
@@ -244,7 +243,3 @@ def _described(faces: "Sequence[Face]") -> list[dict[str, Any]]:
         }
         for number, face in enumerate(faces, 1)
     ]
-
-
-def _made_by(chain: "Chain") -> str:
-    return ", then ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in chain)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.chains import describe
+from cyclegan_core.inference.sentences import describe
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.inference.translator import FaceTranslator
 from cyclegan_core.translations.config import Direction

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.inference.sentences import NO_FACE, describe
 from demo.errors import log_traceback
 from demo.pictures import generate
 from demo.server.files import Files
@@ -33,7 +34,6 @@ MAX_RESULT_BYTES = 10**9
 SHOWN_SIDE = 1200  # longest side, in pixels, of the pictures on the page; those in the ZIP have the photo's own size
 VIEW_OF_FACES = 2.2  # side of what a card shows, for the faces in it
 SMALLEST_VIEW = 0.2  # of the longest side, so that few pixels are not blown up
-NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
 ZIP_NAME, TABLE_NAME = "face-translation.zip", "faces.csv"
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
@@ -219,8 +219,7 @@ class Batch:
         result = studio.blend(picture, layers, self._strength).picture
         name = self._unique_name(path, chain)
         file = self._files.new(name)
-        steps = ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in chain)
-        made_by = steps if self._strength > 0 else None
+        made_by = describe(chain) if self._strength > 0 else None
         images.save(result, file, made_by=made_by)
         self._zip.write(file, name)
         rmtree(file.parent)

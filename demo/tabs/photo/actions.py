@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
+from cyclegan_core.inference.sentences import NO_FACE
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.pictures import for_the_screen, generate
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.composition import GeneratedFace
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
 
-NO_FACE = "No face found. Try a photo in which the face is larger, upright and looks towards the camera."
 FIRST = "Choose a photo first."
 GONE = "This photo has been deleted here in the meantime: choose it again."
 NO_SUCH_FACE = "This photo has no such face. Choose the photo again."

@@ -1,7 +1,7 @@
 """What the server knows of the photo that a visitor works on, and how it is drawn. Runs no network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,4 +96,4 @@ def _transformed(item: GeneratedFace, matrix: NDArray[np.float64]) -> GeneratedF
         return item
     back = cv2.invertAffineTransform(matrix)
     moved = (np.vstack([item.alignment.matrix, (0, 0, 1)]) @ np.vstack([back, (0, 0, 1)]))[:2]
-    return GeneratedFace(item.face, Alignment(moved, item.alignment.size), item.generated, item.output)
+    return replace(item, alignment=Alignment(moved, item.alignment.size))

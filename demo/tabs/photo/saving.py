@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.errors import PictureError
+from cyclegan_core.inference.sentences import describe
 from demo.tabs.photo.photo_state import PhotoState, draw_face
 from demo.tabs.photo.view import WHOLE
 
@@ -32,9 +33,8 @@ def save_picture(
         result = studio.blend(picture, state.layers, strength).picture
     elif isinstance(what, str) and re.fullmatch("[0-9]{1,4}", what) and int(what) < len(state.faces):
         index = int(what)
-        below = state.layers[len(state.faces) :]
-        background = studio.blend(picture, below, strength).picture if below else picture
-        result = draw_face(background, state.faces[index], state.layers[index], strength)
+        of_whole = [item for items in state.layers[len(state.faces) :] for item in items]
+        result = draw_face(picture, state.faces[index], (*state.layers[index], *of_whole), strength)
         chains, name = chains[index : index + 1], f"face-{index + 1}-"
     else:
         raise PictureError("There is no such face to save. Choose another.")
@@ -45,6 +45,5 @@ def save_picture(
 
 def made_by(chains: "Sequence[Chain]", strength: float) -> str | None:
     """What a file says of its making, such as `age: older, anime: to anime`; None where nothing was altered."""
-    steps = dict.fromkeys(step for chain in chains for step in chain)
-    words = ", ".join(f"{step.translation}: {step.direction.replace('_', ' ')}" for step in steps)
+    words = describe(*chains)
     return words if words and strength > 0 else None
