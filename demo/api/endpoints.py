@@ -132,7 +132,7 @@ class Endpoints:
 
             made = [draw_face(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
             names = ["Original", *(words for words, _ in offered)]
-            made_by = "; ".join(map(_made_by, chains)) if strength > 0 and chains else None
+            made_by = describe(*chains) if strength > 0 and chains else None
             sheet = contact_sheet(list(zip(names, made, strict=True)))
             file = self._context.files.write(sheet, "comparison.jpg", made_by=made_by)
             order = ["original", *(str(step) for (step,) in chains)]
