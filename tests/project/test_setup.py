@@ -60,7 +60,7 @@ def copy(tmp_path: Path) -> Path:
     """A copy of the set-up alone, in a folder with a space in its name, beside the fake Python."""
     folder = tmp_path / "the project"
     (folder / "scripts").mkdir(parents=True)
-    for name in (*LISTS, "scripts/setup.sh", "Makefile"):
+    for name in (*LISTS, "pyproject.toml", "scripts/setup.sh", "Makefile"):
         shutil.copy(ROOT / name, folder / name)
     fake = tmp_path / "fake-python"
     fake.write_text(FAKE_PYTHON)
@@ -143,10 +143,11 @@ def test_first_run_installs_and_lays_the_headless_opencv_last(copy: Path, set_up
     ran = set_up()
     assert ran.returncode == 0, ran.stderr
     assert "about" in ran.stdout or "minutes" in ran.stdout, "it says how long it takes"
-    everything, headless = pip_calls(copy)
+    everything, headless, editable = pip_calls(copy)
     assert everything.endswith("-r requirements.txt")
     headless_pin = pins("requirements.txt")["opencv-python-headless"]
     assert headless.endswith(f"--force-reinstall --no-deps opencv-python-headless=={headless_pin}")
+    assert editable.endswith("--no-deps -e .")
 
 
 def test_second_run_does_nothing_until_a_requirement_changes(copy: Path, set_up: SetUp) -> None:
@@ -164,9 +165,9 @@ def test_second_run_does_nothing_until_a_requirement_changes(copy: Path, set_up:
 def test_tools_for_the_tests_come_on_top(copy: Path, set_up: SetUp) -> None:
     set_up("demo")
     assert set_up("lint").returncode == 0
-    assert pip_calls(copy)[2].endswith("-r requirements-dev.txt")
+    assert pip_calls(copy)[3].endswith("-r requirements-dev.txt")
     assert set_up("training").returncode == 0
-    assert pip_calls(copy)[4].endswith("-r requirements-train.txt")
+    assert pip_calls(copy)[6].endswith("-r requirements-train.txt")
     assert set_up("demo").stdout == ""
 
 
