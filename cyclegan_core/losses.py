@@ -157,26 +157,6 @@ def constancy_loss(encoder: nn.Module, translated: Tensor, original: Tensor) -> 
     return (after - before).square().sum(1).mean()
 
 
-def total_variation(change: Tensor) -> Tensor:
-    """Mean absolute step between neighbours of (B, C, H, W): small for changes without speckles (Rudin et al. 1992)."""
-    rows = (change[..., 1:, :] - change[..., :-1, :]).abs().mean()
-    return rows + (change[..., 1:] - change[..., :-1]).abs().mean()
-
-
-def excess(change: Tensor) -> Tensor:
-    """Mean square of a change (B, C, H, W): a glaring change of few pixels costs more than a slight one of many."""
-    return change.square().mean()
-
-
-def chroma_variation(change: Tensor) -> Tensor:
-    """Total variation of the colour differences R - G and B - G of (B, 3, H, W).
-
-    Faces of two kinds differ in light and shade more than in hue: coloured speckles and fringes cost, a new shadow or
-    a brow does not.
-    """
-    return total_variation(change[:, [0, 2]] - change[:, [1]])
-
-
 def colour_loss(translated: Tensor, original: Tensor, cells: int = 16) -> Tensor:
     """Distance between the colours of two batches (B, 3, H, W) in [-1, 1], averaged over `cells` x `cells` squares.
 
@@ -189,13 +169,3 @@ def colour_loss(translated: Tensor, original: Tensor, cells: int = 16) -> Tensor
     change = F.adaptive_avg_pool2d(translated - original, cells)
     luma, *chroma = torch.einsum("kc,bchw->kbhw", weights, change)
     return luma.abs().mean() + sum(F.smooth_l1_loss(plane, torch.zeros_like(plane), beta=0.1) for plane in chroma)
-
-
-def attribute_loss(logits: Tensor, belongs_to_b: bool, certainty: float = 0.9) -> Tensor:
-    """Cross-entropy of a domain classifier's logits (B,) against the domain that the pictures should belong to.
-
-    certainty: the probability to aim at; less than 1, so that there is nothing to gain by a caricature.
-    Source: the attribute classification loss of AttGAN (He et al. 2019), here with a classifier that stays fixed.
-    """
-    target = certainty if belongs_to_b else 1 - certainty
-    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))

@@ -73,29 +73,6 @@ def test_cycle_and_identity_by_square_and_of_no_other_kind() -> None:
             loss(a, b, "huber")  # type: ignore[arg-type]
 
 
-def test_total_variation_is_blind_to_even_changes_and_sees_speckles() -> None:
-    flat = torch.full((1, 3, 8, 8), 0.7)
-    speckled = flat.clone()
-    speckled[0, 0, 4, 4] = 0
-    assert losses.total_variation(flat) == 0
-    # One pixel of 0.7 makes four steps, two along each axis of 3 * 7 * 8 steps.
-    assert float(losses.total_variation(speckled)) == pytest.approx(2 * 2 * 0.7 / (3 * 7 * 8))
-
-
-def test_chroma_variation_sees_coloured_steps_only() -> None:
-    grey = torch.zeros(1, 3, 8, 8)
-    grey[..., 4:] = 0.5
-    coloured = torch.zeros(1, 3, 8, 8)
-    coloured[:, 0, :, 4:] = 0.5
-    assert losses.chroma_variation(grey) == 0
-    # R - G has one step of 0.5 in each of 8 rows; the mean is over 2 differences, 8 rows and 7 steps.
-    assert float(losses.chroma_variation(coloured)) == pytest.approx(8 * 0.5 / (2 * 8 * 7))
-
-
-def test_excess_is_the_mean_square() -> None:
-    assert float(losses.excess(torch.tensor([[0.5, -0.5, 0.0, 0.0]]))) == pytest.approx(0.125)
-
-
 def test_colour_loss_sees_squares_and_not_what_is_drawn_in_them() -> None:
     drawn = torch.zeros(1, 3, 32, 32)
     drawn[..., ::2, :], drawn[..., 1::2, :] = 0.5, -0.5  # lines in squares of 2 by 2 pixels
@@ -107,13 +84,3 @@ def test_colour_loss_sees_squares_and_not_what_is_drawn_in_them() -> None:
     red[:, 0] = 1.0
     # |Y| and Huber of U and V, whose straight part is |x| - 0.05.
     assert float(losses.colour_loss(red, torch.zeros_like(red))) == pytest.approx(0.299 + 0.097 + 0.565, abs=1e-5)
-
-
-def test_attribute_loss_aims_at_its_certainty_and_no_further() -> None:
-    at = [float(losses.attribute_loss(torch.tensor([math.log(p / (1 - p))]), True)) for p in (0.8, 0.9, 0.99)]
-    assert at[1] == min(at)
-
-
-def test_attribute_loss_is_cross_entropy() -> None:
-    assert float(losses.attribute_loss(torch.zeros(3), belongs_to_b=True)) == pytest.approx(math.log(2))
-    assert losses.attribute_loss(torch.full((3,), 9.0), True) < losses.attribute_loss(torch.full((3,), 9.0), False)

@@ -20,10 +20,10 @@ from tests import ROOT
 from train.config.schedule import Budget
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.data.folders import Shuffled, load_pictures
-from train.evaluation.classifier import mislead, share_of_b, train_classifier
-from train.training.distributed import Team
-from train.training.initialisation import Start
+from train.data.folders import ShuffledIndices, load_pictures
+from train.evaluation.classifier import share_of_b, train_classifier
+from train.training.distributed import ProcessGroup
+from train.training.initialisation import Initialisation
 from train.training.loop import train
 
 TINY = TrainConfig(
@@ -37,8 +37,7 @@ TINY = TrainConfig(
     batch=2,
     pool=3,
     identity_every=2,
-    variation=0.1,
-    cross_domain=1.0,
+    cross_domain=0.5,
     validation=0.0,
 )
 
@@ -50,7 +49,7 @@ def go(
     *,
     pictures: int = 16,
     stop_after: int | None = None,
-    start: Start | None = None,
+    initialisation: Initialisation | None = None,
 ) -> Translation:
     """Trains, and asks to stop after so many steps."""
     steps = 0
@@ -65,9 +64,9 @@ def go(
         crops,
         output,
         budget=Budget(pictures=pictures),
-        team=Team(torch.device("cpu")),
+        group=ProcessGroup(torch.device("cpu")),
         crop=Crop(16, TIGHT_TEMPLATE),
-        start=start,
+        initialisation=initialisation,
         stop_asked=stop,
     )
 
@@ -103,7 +102,7 @@ def test_what_a_run_leaves(crops: Path, tmp_path: Path) -> None:
 
 
 def test_the_weights_move_towards_the_other_domain(crops: Path, tmp_path: Path) -> None:
-    config = replace(TINY, learning_rate=3e-3, cycle=1.0, identity=0.0, ema_half_life=20, cross_domain=False)
+    config = replace(TINY, learning_rate=3e-3, cycle=1.0, identity=0.0, ema_half_life=20, cross_domain=0.0)
     translation = go(crops, tmp_path, config, pictures=240)
     x = load_pictures(crops / "testA", 16).float() / 127.5 - 1
     with torch.inference_mode():
@@ -119,15 +118,57 @@ def test_another_config_is_refused_with_the_fields_that_differ(crops: Path, tmp_
         go(crops, tmp_path, replace(TINY, batch=4, cycle=1.0))
 
 
-def test_a_damaged_checkpoint_is_a_sentence(crops: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_renamed_and_the_same_command_begins_anew(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path, pictures=2)
-    content = (tmp_path / "checkpoint.pt").read_bytes()
-    (tmp_path / "checkpoint.pt").write_bytes(content[: len(content) // 2])
-    with pytest.raises(CycleganError, match="damaged; delete it"):
+    cut_off = (tmp_path / "checkpoint.pt").read_bytes()[:1000]
+    (tmp_path / "checkpoint.pt").write_bytes(cut_off)
+    with pytest.raises(CycleganError, match=r"checkpoint.pt in .* is damaged and is now called damaged-"):
+        go(crops, tmp_path, pictures=2)
+    (aside,) = tmp_path.glob("damaged-*-checkpoint.pt")
+    assert aside.read_bytes() == cut_off
+    assert go(crops, tmp_path, pictures=4).config.training["pictures"] == 4
+
+
+def test_a_checkpoint_that_is_not_ours_or_cannot_be_read_now_stays_where_it_is(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save([1, 2], path)  # some other file of torch
+    with pytest.raises(CycleganError, match="written by another program or version"):
         go(crops, tmp_path)
-    torch.save([1, 2], tmp_path / "checkpoint.pt")  # some other file of torch
-    with pytest.raises(CycleganError, match="damaged; delete it"):
+    path.unlink()
+    path.mkdir()  # an error of the file system
+    with pytest.raises(IsADirectoryError):
         go(crops, tmp_path)
+    path.rmdir()
+    go(crops, tmp_path, pictures=2)
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", no_memory)
+        with pytest.raises(MemoryError):
+            go(crops, tmp_path, pictures=4)
+    assert not list(tmp_path.glob("damaged-*"))
+    assert go(crops, tmp_path, pictures=4).config.training["pictures"] == 4
+
+
+def test_a_run_of_the_version_before_goes_on(crops: Path, tmp_path: Path) -> None:
+    """Its discriminators were called judges, `cross_domain` was true or false, and it had fields that are gone."""
+    for folder in ("old", "new"):
+        go(crops, tmp_path / folder, pictures=4)
+    path = tmp_path / "old" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    weights_now = state["networks"]["discriminators"]
+    state["networks"]["discriminators"] = {
+        name.replace("discriminator_", "judge_"): value for name, value in weights_now.items()
+    }
+    state["config"] |= {"cross_domain": True, "gain": 1.0, "guide_size": 64, "variation": 0.0}
+    torch.save(state, path)
+    before, now = (go(crops, tmp_path / folder, pictures=8) for folder in ("old", "new"))
+    for a, b in zip(weights(before), weights(now), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(
@@ -147,11 +188,18 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 
 def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path / "first", pictures=2)
-    second = go(crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, start=Start(first))
+    second = go(
+        crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, initialisation=Initialisation(first)
+    )
     for a, b in zip(weights(first), weights(second), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
     with pytest.raises(CycleganError, match="another generator"):
-        go(crops, tmp_path / "third", replace(TINY, generator_arguments={"channels": 8}), start=Start(first))
+        go(
+            crops,
+            tmp_path / "third",
+            replace(TINY, generator_arguments={"channels": 8}),
+            initialisation=Initialisation(first),
+        )
 
 
 def command(crops: Path, output: Path, *more: str) -> list[str]:
@@ -230,13 +278,13 @@ def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path, to
 
 
 def test_shuffles_show_every_picture_once_in_a_pass() -> None:
-    sampler = Shuffled(7, seed=0)
+    sampler = ShuffledIndices(7, seed=0)
     passes = [sorted(sampler.take(7).tolist()) for _ in range(3)]
     assert passes == [list(range(7))] * 3
     sampler.take(3)
     state = sampler.state_dict()
     expected = sampler.take(20).tolist()
-    other = Shuffled(7, seed=5)
+    other = ShuffledIndices(7, seed=5)
     other.load_state_dict(state)
     assert other.take(20).tolist() == expected
 
@@ -259,17 +307,12 @@ def test_augmentation_moves_only_as_far_as_it_is_told(check: str) -> None:
         assert all(f != s for f, s in zip(flipped, same, strict=True))
 
 
-def test_the_classifier_learns_and_its_misleading_moves_stay_within_the_radius(crops: Path) -> None:
+def test_the_classifier_learns(crops: Path) -> None:
     a, b = (load_pictures(crops / f"train{d}", 16) for d in "AB")
-    model = train_classifier(a, b, TINY, pictures=1600, seed=0, channels=4, radius=0.5)
+    model = train_classifier(a, b, TINY, pictures=1600, seed=0, channels=4)
     test_a, test_b = (load_pictures(crops / f"test{d}", 16) for d in "AB")
     assert share_of_b(model, test_a, size=16) < 0.2
     assert share_of_b(model, test_b, size=16) > 0.8
-    x = test_a.float() / 127.5 - 1
-    target = torch.zeros(len(x))
-    moved = mislead(model, x, target, 0.5)
-    assert (moved - x).flatten(1).norm(dim=1).max() <= 0.5 + 1e-5
-    assert model(moved).mean() > model(x).mean()
 
 
 def test_training_needs_neither_gradio_nor_facexlib() -> None:

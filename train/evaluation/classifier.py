@@ -1,4 +1,4 @@
-"""A small classifier of two domains: it guides a training, or judges a trained translation."""
+"""A small classifier of two domains, which judges a trained translation."""
 
 import math
 from itertools import pairwise
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.data.folders import Shuffled, to_float
+from train.data.folders import ShuffledIndices, to_float
 
 
 class DomainClassifier(nn.Module):
@@ -31,8 +31,7 @@ class DomainClassifier(nn.Module):
 def disturb(x: Tensor, *, rank: int = 0, world: int = 1) -> Tensor:
     """Small random changes of brightness, contrast, colour and noise: what must not decide the domain.
 
-    Differentiable, so that a generator that is judged through it cannot win by a pattern that one of them destroys.
-    rank, world: every process draws for the pictures of all and takes its own.
+    x: float (B, 3, H, W) in [-1, 1].
     """
     count = len(x)
 
@@ -48,25 +47,6 @@ def disturb(x: Tensor, *, rank: int = 0, world: int = 1) -> Tensor:
     return x + normal(*x.shape[1:]) * (0.1 * strength)
 
 
-def mislead(model: nn.Module, x: Tensor, target: Tensor, radius: float) -> Tensor:
-    """The pictures moved by at most `radius` (L2) to where the classifier does worse, by one step of the gradient.
-
-    A classifier that is trained on such pictures has gradients that people can read: brows, lips and beards instead of
-    noise (Wong et al. 2020, "Fast is better than free"; Santurkar et al. 2019, "Image synthesis with a single (robust)
-    classifier"). A generator cannot win against it by a pattern that nobody sees.
-    """
-
-    def length(d: Tensor) -> Tensor:
-        return d.flatten(1).norm(dim=1).clamp(min=1e-8)[:, None, None, None]
-
-    start = torch.randn_like(x)
-    move = (start * (radius * torch.rand(len(x), 1, 1, 1, device=x.device) / length(start))).requires_grad_()
-    loss = F.binary_cross_entropy_with_logits(model(x + move), target)
-    (gradient,) = torch.autograd.grad(loss, move)
-    move = move.detach() + 1.25 * radius * gradient / length(gradient)
-    return x + move * (radius / length(move)).clamp(max=1)
-
-
 def train_classifier(
     a: Tensor,
     b: Tensor,
@@ -76,27 +56,21 @@ def train_classifier(
     seed: int,
     channels: int = 16,
     batch: int = 32,
-    radius: float = 0.0,
 ) -> DomainClassifier:
-    """Trains on uint8 (N, 3, S, S) of both domains for so many pictures; returns it frozen, in evaluation mode.
-
-    radius: of the misleading moves, see `mislead`; 0 trains on the pictures as they are.
-    """
+    """Trains on uint8 (N, 3, S, S) of both domains for so many pictures; returns it frozen, in evaluation mode."""
     torch.manual_seed(seed)
     device = a.device
     model = DomainClassifier(channels).to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
     steps = math.ceil(pictures / batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
-    samplers = Shuffled(len(a), seed), Shuffled(len(b), seed + 1)
+    samplers = ShuffledIndices(len(a), seed), ShuffledIndices(len(b), seed + 1)
     target = torch.cat([torch.zeros(batch // 2), torch.ones(batch // 2)]).to(device)
     for _ in range(steps):
         x = torch.cat([a[samplers[0].take(batch // 2)], b[samplers[1].take(batch // 2)]])
         x = disturb(augment(x, config, size=config.size)).contiguous(memory_format=torch.channels_last)
         # Labels are smoothed: a classifier that is never quite sure gives a gradient everywhere.
         soft = target * 0.9 + 0.05
-        if radius:
-            x = mislead(model, x, soft, radius)
         loss = F.binary_cross_entropy_with_logits(model(x), soft)
         optimiser.zero_grad()
         loss.backward()

@@ -21,7 +21,7 @@ from train.data.folders import load_pictures, picture_files, to_float
 from train.evaluation import metrics
 from train.evaluation.classifier import DomainClassifier, disturb, train_classifier
 from train.evaluation.features import VIEWS, Encoder, encode
-from train.evaluation.kept import load_or_train
+from train.evaluation.network_cache import load_or_train
 from train.preparation.labels import person
 
 SIDE, SIZE, CHANNELS = 128, 64, 24  # pixels that pictures are kept at, those that a judge sees, its first layer's width
