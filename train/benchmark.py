@@ -28,16 +28,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from cyclegan_core import losses
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.image_pool import ImagePool
 from train.config.presets import PRESETS, preset
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.training.distributed import Team
-from train.training.networks import average, build_networks
+from train.training.distributed import ProcessGroup
+from train.training.networks import build_networks
 from train.training.state import TrainingState
-from train.training.step import discriminator_step, generator_step
+from train.training.step import training_step
 
 PICTURES = 32  # of each domain, in memory
 ROUNDS = 3  # turns that each loop has
@@ -83,11 +82,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--json", action="store_true", help="the same for programs")
     options = parser.parse_args(arguments)
     try:
-        team = Team.join(options.device)
-        device = team.device
+        group = ProcessGroup.join(options.device)
+        device = group.device
         bf16 = has_bf16(device) if options.bf16 is None else options.bf16
         config = recipe(preset(options.preset), size=options.size, batch=options.batch, bf16=bf16)
-        plain, ours = compare(replace(config, compile=options.compile), team, options.seconds)
+        plain, ours = compare(replace(config, compile=options.compile), group, options.seconds)
     except (CycleganError, ValueError) as error:  # networks say in a ValueError which sizes they take
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -112,10 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def recipe(config: TrainConfig, *, size: int | None, batch: int | None, bf16: bool) -> TrainConfig:
-    """The preset as it is measured: without the frozen encoder, which needs pictures to learn from."""
-    return replace(
-        config, size=size or config.size, batch=batch or config.batch, stages=(), constancy=0.0, bf16=bf16,
-    )  # fmt: skip
+    """The preset as it is measured: in one stage and without a frozen encoder, which needs pictures to learn from."""
+    return replace(config, size=size or config.size, batch=batch or config.batch, stages=(), constancy=0.0, bf16=bf16)
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -127,9 +124,9 @@ def has_bf16(device: torch.device) -> bool:
     return False
 
 
-def compare(config: TrainConfig, team: Team, seconds: float) -> tuple[Measured, Measured]:
+def compare(config: TrainConfig, group: ProcessGroup, seconds: float) -> tuple[Measured, Measured]:
     """The plain loop and ours, by turns."""
-    device, rounds = team.device, 1 if config.compile else ROUNDS
+    device, rounds = group.device, 1 if config.compile else ROUNDS
     torch.manual_seed(config.seed)
     pictures = [
         torch.randint(0, 256, (PICTURES, 3, config.size, config.size), dtype=torch.uint8).to(device) for _ in "ab"
@@ -144,9 +141,9 @@ def compare(config: TrainConfig, team: Team, seconds: float) -> tuple[Measured, 
     for turn in range(rounds):
         for name, settings, build in loops:
             if turn == 0:
-                arithmetic[name] = count_arithmetic(replace(settings, compile=False), team, build, pictures)
+                arithmetic[name] = count_arithmetic(replace(settings, compile=False), group, build, pictures)
             memory.begin_turn()
-            step = build(settings, team, *pictures)
+            step = build(settings, group, *pictures)
             for _ in range(STEPS_TO_WARM_UP):
                 step()
             speeds[name].append(settings.batch * steps_per_second(step, device, seconds / rounds))
@@ -164,14 +161,16 @@ def compare(config: TrainConfig, team: Team, seconds: float) -> tuple[Measured, 
     return plain_row, our_row
 
 
-def plain_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
+def plain_loop(config: TrainConfig, group: ProcessGroup, a: Tensor, b: Tensor) -> Step:
     """A step of CycleGAN as its authors' PyTorch code takes it; cycle 10, identity 5, histories of 50 pictures."""
-    nets = build_networks(config, team.device)
+    nets = build_networks(config, group.device)
     for net in (*nets.generators().values(), *nets.discriminators().values()):
         net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    judges = [p for net in nets.discriminators().values() for p in net.parameters()]
+    discriminators = [p for net in nets.discriminators().values() for p in net.parameters()]
     generators = [p for net in nets.generators().values() for p in net.parameters()]
-    adam_g, adam_d = (torch.optim.Adam(group, lr=2e-4, betas=(0.5, 0.999)) for group in (generators, judges))
+    adam_g, adam_d = (
+        torch.optim.Adam(parameters, lr=2e-4, betas=(0.5, 0.999)) for parameters in (generators, discriminators)
+    )
     pool_a, pool_b = ImagePool(50), ImagePool(50)
     chosen = itertools.cycle(range(PICTURES))
 
@@ -187,31 +186,34 @@ def plain_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
         fake_a = nets.b_to_a(real_b)
         back_b = nets.a_to_b(fake_a)
 
-        for parameter in judges:
+        for parameter in discriminators:
             parameter.requires_grad_(False)
         adam_g.zero_grad()
         same_b, same_a = nets.a_to_b(real_b), nets.b_to_a(real_a)
-        loss = towards(nets.judge_b(fake_b), 1.0) + towards(nets.judge_a(fake_a), 1.0)
+        loss = towards(nets.discriminator_b(fake_b), 1.0) + towards(nets.discriminator_a(fake_a), 1.0)
         loss = loss + 10 * (F.l1_loss(back_a, real_a) + F.l1_loss(back_b, real_b))
         loss = loss + 5 * (F.l1_loss(same_a, real_a) + F.l1_loss(same_b, real_b))
         loss.backward()
         adam_g.step()
 
-        for parameter in judges:
+        for parameter in discriminators:
             parameter.requires_grad_(True)
         adam_d.zero_grad()
-        for judge, real, fake, pool in ((nets.judge_b, real_b, fake_b, pool_b), (nets.judge_a, real_a, fake_a, pool_a)):
-            loss = 0.5 * (towards(judge(real), 1.0) + towards(judge(pool.query(fake.detach())), 0.0))
+        for discriminator, real, fake, pool in (
+            (nets.discriminator_b, real_b, fake_b, pool_b),
+            (nets.discriminator_a, real_a, fake_a, pool_a),
+        ):
+            loss = 0.5 * (towards(discriminator(real), 1.0) + towards(discriminator(pool.query(fake.detach())), 0.0))
             loss.backward()
         adam_d.step()
 
     return step
 
 
-def our_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
-    """A step as `train.training.loop` takes it."""
-    nets = build_networks(config, team.device)
-    state = TrainingState(config, nets, team)
+def our_loop(config: TrainConfig, group: ProcessGroup, a: Tensor, b: Tensor) -> Step:
+    """A step of ours, on pictures that are drawn and augmented as for a run."""
+    nets = build_networks(config, group.device)
+    state = TrainingState(config, nets, group)
 
     def drawn(pictures: Tensor) -> Tensor:
         rows = torch.randint(0, len(pictures), (config.batch,)).to(pictures.device, non_blocking=True)
@@ -219,32 +221,7 @@ def our_loop(config: TrainConfig, team: Team, a: Tensor, b: Tensor) -> Step:
         return moved.contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
-        real_a, real_b = drawn(a), drawn(b)
-        state.discriminators.requires_grad_(False)
-        state.optimisers["generators"].zero_grad()
-        with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
-            loss, _, fake_a, fake_b = generator_step(
-                nets, real_a, real_b, config, step=state.steps, progress=0.0, team=team
-            )
-        loss.backward()
-        state.update("generators")
-        average(state.ema, state.generators, config, config.batch, state.pictures)
-
-        state.discriminators.requires_grad_(True)
-        state.optimisers["discriminators"].zero_grad()
-        for judge, name, real, fake, other in (
-            (nets.judge_a, "a", real_a, fake_a, real_b),
-            (nets.judge_b, "b", real_b, fake_b, real_a),
-        ):
-            shown = state.pools[name].query(fake)
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
-                loss, _ = discriminator_step(judge, real, shown, other, config, step=state.steps, team=team)
-            loss.backward()
-        state.update("discriminators")
-        if config.clip:
-            losses.clip_weights(state.discriminators, config.clip)
-        state.steps += 1
-        state.pictures += config.batch
+        training_step(state, drawn(a), drawn(b), progress=config.head_start)
 
     return step
 
@@ -261,13 +238,15 @@ def steps_per_second(step: Step, device: torch.device, seconds: float) -> float:
     return done / (time.perf_counter() - began)
 
 
-def count_arithmetic(config: TrainConfig, team: Team, build: Callable[..., Step], pictures: Sequence[Tensor]) -> float:
+def count_arithmetic(
+    config: TrainConfig, group: ProcessGroup, build: Callable[..., Step], pictures: Sequence[Tensor]
+) -> float:
     """Operations per picture, two for each multiplication and addition, backward passes included.
 
     The mean over as many steps as it takes for every loss to have its turn; matrix products and convolutions count.
     """
     steps = max(config.cycle_every, config.identity_every) if build is our_loop else 1
-    step = build(config, team, *pictures)
+    step = build(config, group, *pictures)
     with FlopCounterMode(display=False) as counter:
         for _ in range(steps):
             step()

@@ -21,6 +21,7 @@ from cyclegan_core.errors import CycleganError, TranslationError
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation, build_generator
 
+LARGEST_SIDE = 4096  # pixels
 # What their --netG stands for here; sizes that they do not name are guessed from the keys all the same.
 NET_G: dict[str, tuple[str, dict[str, int]]] = {
     "resnet_9blocks": ("ResnetGenerator", {"blocks": 9}),
@@ -152,7 +153,7 @@ def convert(
     """A translation of whole pictures from one or two checkpoints, in the order A to B, B to A.
 
     directions: as many names. net_g: refuse files of any other network (a key of `NET_G`). size: the side in pixels
-    that they were trained at, for people to know. Raises CycleganError.
+    that they were trained at, which is only written down. Raises CycleganError.
     """
     read = [read_layers(file) for file in files]
     described = [describe(layers, file.name) for layers, file in zip(read, files, strict=True)]
@@ -195,6 +196,12 @@ def _same(a: list[Layer], b: list[Layer]) -> bool:
     )
 
 
+def _pixels(text: str) -> int:
+    if not (text.isdecimal() and 16 <= int(text) <= LARGEST_SIDE):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a side of 16 to {LARGEST_SIDE} pixels, such as 256")
+    return int(text)
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--from-junyanz", type=Path, nargs="+", required=True, metavar="FILE", help="A to B, B to A")
@@ -202,7 +209,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--name", help="of the translation, such as horse2zebra; the output folder's by default")
     parser.add_argument("--directions", help="names such as to_zebra,to_horse; from the name horse2zebra by default")
     parser.add_argument("--netG", dest="net_g", choices=NET_G, help="refuse any other network; guessed by default")
-    parser.add_argument("--size", type=int, choices=range(16, 4097), metavar="PIXELS", help="that it was trained at")
+    parser.add_argument("--size", type=_pixels, metavar="PIXELS", help="side of the pictures that it was trained on")
     parser.add_argument("--data-licence", default="unknown", help="of the pictures that it was trained on")
     options = parser.parse_args(arguments)
     if len(options.from_junyanz) > 2:

@@ -32,7 +32,7 @@ from train.evaluation.features import Encoder, PictureFeatures, encode, load_or_
 from train.evaluation.samples import save_sheet, show_translated
 from train.preparation.labels import groups
 from train.publishing.card import METRICS_FILE, digest
-from train.training.snapshots import read_translation
+from train.training.run_folder import read_translation
 
 WHOLE_SIZE, LARGEST_WHOLE = 256, 1024  # pixels: of a whole picture where a translation tells none, and at most
 SHEET_PICTURES, SHEET_SIDE = 32, 256

@@ -22,7 +22,7 @@ from torch import nn
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
-from train.training.snapshots import read_translation
+from train.training.run_folder import read_translation
 
 OPSET = 17  # the first with layer norm; onnxruntime reads it since 1.13 (2022)
 # Float arithmetic in another order; a wrong layer is off by a hundred times as much.

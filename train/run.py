@@ -32,12 +32,12 @@ from train.data.folders import count_pictures, prepared_size, read_crop, source
 from train.plot import plot
 from train.publishing.push import Request, check_access, push, push_only, remember
 from train.training.checkpoint import alone_in, saved_config
-from train.training.distributed import Team
+from train.training.distributed import ProcessGroup
 from train.training.dry_run import dry_run
-from train.training.initialisation import read_start
+from train.training.initialisation import read_initialisation
 from train.training.loop import train
 from train.training.networks import check_described
-from train.training.snapshots import best_or_last
+from train.training.run_folder import best_or_last
 
 STOPPED = 130  # exit code
 OUT_OF_MEMORY = (
@@ -98,7 +98,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    team: Team | None = None
+    group: ProcessGroup | None = None
     try:
         if options.push_only is not None:
             if options.push_to_hub:
@@ -108,11 +108,11 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.threads:
             torch.set_num_threads(options.threads)
-        team = Team.join(options.device)
-        if not _train(options, team):
+        group = ProcessGroup.join(options.device)
+        if not _train(options, group):
             print("Stopped; the same command resumes.", flush=True)
             return STOPPED
-        if team.leads and not options.dry_run:
+        if group.is_main_process and not options.dry_run:
             if find_spec("matplotlib"):
                 _draw(options.output)
             print(f"Done: {options.output / 'translation'}", flush=True)
@@ -131,55 +131,57 @@ def main(arguments: list[str] | None = None) -> int:
         if "DefaultCPUAllocator" in str(error):
             print(OUT_OF_MEMORY, file=sys.stderr)
             return 1
-        if team is None or team.leads:
+        if group is None or group.is_main_process:
             raise
-        print(f"error: process {team.rank} ends as another one has ended; that one says why", file=sys.stderr)
+        print(f"error: process {group.rank} ends as another one has ended; that one says why", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped at once; the last checkpoint is kept.", file=sys.stderr)
         return STOPPED
     finally:
-        if team is not None:
-            team.leave()
+        if group is not None:
+            group.leave()
     return 0
 
 
-def _train(options: argparse.Namespace, team: Team) -> bool:
+def _train(options: argparse.Namespace, group: ProcessGroup) -> bool:
     """All that comes before the push: false where somebody has asked the run to stop, which has saved then."""
-    saved = team.of_leader(lambda: saved_config(options.output)) if options.init else None
-    # A run that has begun needs its start no more.
-    start = team.leader_first(lambda: read_start(options.init)) if options.init and saved is None else None
-    config = recipe(options, start, team, saved)
+    saved = group.call_on_main_process(lambda: saved_config(options.output)) if options.init else None
+    # A run that has begun does not need again what it was initialised from.
+    initialisation = None
+    if options.init and saved is None:
+        initialisation = group.main_process_first(lambda: read_initialisation(options.init))
+    config = recipe(options, initialisation, group, saved)
     check_described(config)
     budget = _budget(options, config)
-    if options.push_to_hub and team.leads:
+    if options.push_to_hub and group.is_main_process:
         request = _request(options)
         access = check_access(request.repo, private=request.private, create_pr=request.create_pr)
         print(access, flush=True)
     crop = read_crop(options.data, config.size)
-    if team.leads:
+    if group.is_main_process:
         _compare_sizes(options, config)
-        if start is not None:
-            _compare_crops(start.translation, crop)
+        if initialisation is not None:
+            _compare_crops(initialisation.translation, crop)
     if options.dry_run:
-        dry_run(config, options.data, options.output, team=team, start=start)
+        dry_run(config, options.data, options.output, group=group, initialisation=initialisation)
         return True
-    if options.push_to_hub and team.leads:
+    if options.push_to_hub and group.is_main_process:
         remember(options.output, request)
-    with alone_in(options.output) if team.leads else nullcontext(), requests_to_stop() as asked:
+    with alone_in(options.output) if group.is_main_process else nullcontext(), requests_to_stop() as asked:
         train(
             config,
             options.data,
             options.output,
             budget=budget,
-            team=team,
+            group=group,
             crop=crop,
-            start=start,
+            initialisation=initialisation,
             snapshot_minutes=options.snapshot_minutes,
             patience=options.patience,
             stop_asked=lambda: bool(asked),
         )
-        return not any(team.all(bool(asked)))
+        return not any(group.gather(bool(asked)))
 
 
 @contextmanager

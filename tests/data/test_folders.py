@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from train.data import cache
 from train.data import folders as data
 from train.data.domain import Domain
 from train.data.folders import (
-    Shuffled,
+    ShuffledIndices,
     count_pictures,
     load_pictures,
     open_domain,
@@ -57,7 +58,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def domain(folder: Path, split: str = "trainA", **more: float) -> Domain:
-    arguments = {"rank": 0, "world": 1, "seed": 0, **{k: int(v) for k, v in more.items() if k != "holdout"}}
+    arguments: dict[str, Any] = {
+        "rank": 0,
+        "world": 1,
+        "seed": 0,
+        **{k: int(v) for k, v in more.items() if k != "holdout"},
+    }
     return open_domain(folder, split, 16, device=CPU, holdout=more.get("holdout", 0.0), **arguments)
 
 
@@ -318,12 +324,12 @@ def test_a_folder_without_pictures_is_a_sentence(tmp_path: Path, content: bytes 
 
 
 def test_shuffles_start_anywhere_from_three_values() -> None:
-    shuffled = Shuffled(7, seed="any")
+    shuffled = ShuffledIndices(7, seed="any")
     passes = [sorted(shuffled.take(7).tolist()) for _ in range(3)]
     assert passes == [list(range(7))] * 3
     shuffled.take(3)
     state = shuffled.state_dict()
-    other = Shuffled(7, seed=5)
+    other = ShuffledIndices(7, seed=5)
     other.load_state_dict(state)
     assert other.take(20).tolist() == shuffled.take(20).tolist()
 

@@ -10,7 +10,7 @@ import tarfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.support.picture_server import serving
 from train.data import remote, shards, streams
 from train.data.domain import Domain
 from train.data.folders import open_domain, source, validation_pictures
-from train.data.shards import expand, members
+from train.data.shards import members
 
 CPU = torch.device("cpu")
 SIDE = 16
@@ -190,43 +190,6 @@ def test_faults_are_passed_by_and_told(data: Path, monkeypatch: pytest.MonkeyPat
         reader.take(1)
 
 
-@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_members_are_those_of_the_standard_library(tmp_path: Path, kind: int) -> None:
-    names = ["short.png", f"{'long/' * 20}{'n' * 80}.jpg", "grüße.png", "folder/x.webp"]
-    path = tmp_path / "a.tar"
-    with tarfile.open(path, "w", format=kind) as packed:
-        folder = tarfile.TarInfo("folder")
-        folder.type = tarfile.DIRTYPE
-        packed.addfile(folder)
-        link = tarfile.TarInfo("link.png")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd" + "x" * 200
-        if kind != tarfile.USTAR_FORMAT:
-            packed.addfile(link)
-        for i, name in enumerate(names):
-            info = tarfile.TarInfo(name)
-            info.size = 700 * i + 1
-            packed.addfile(info, io.BytesIO(bytes([i]) * info.size))
-    found = list(members(str(path)))
-    assert [(m.name, m.data) for m in found] == [(n, bytes([i]) * (700 * i + 1)) for i, n in enumerate(names)]
-    for i, member in enumerate(found):  # from any of them on
-        assert list(members(str(path), member.end)) == found[i + 1 :]
-
-
-def test_members_that_are_too_large_are_passed_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards.images, "MAX_FILE_BYTES", 2**20)
-    path = shard(tmp_path / "a.tar", {"big.png": bytes(2**20 + 1), "small.png": b"x"})
-    big, small = members(str(path))
-    assert (big.data, big.reason) == (None, "larger than 1 MiB")
-    assert small.data == b"x"
-    liar = bytearray(path.read_bytes()[:512])
-    liar[124:136] = b"\xff" * 12  # a size below 0, in the base-256 way of writing
-    info = tarfile.TarInfo("a.png")
-    info.size = 2**40
-    path.write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"short")
-    (only,) = members(str(path))
-    assert only.reason == "the shard is cut short after a.png"
-
-
 @pytest.mark.parametrize("faults", ["none", "cut", "no ranges", "busy"])
 def test_shards_on_the_web(data: Path, faults: str) -> None:
     local = stream(data, world=2, holdout=0.1)
@@ -323,20 +286,6 @@ def test_shards_on_the_hub_by_its_own_client(data: Path, tmp_path: Path) -> None
         assert re.fullmatch(r"00\d.tar does not exist at its address; correct the address\n", done.stdout), done.stderr
 
 
-def test_patterns() -> None:
-    assert expand("https://a/b-{08..11}.tar") == [f"https://a/b-{n}.tar" for n in ("08", "09", "10", "11")]
-    assert expand("hf://datasets/o/{0..1}/{00..01}.tar")[2] == "hf://datasets/o/1/00.tar"
-    assert expand("http://a/one.tar") == ["http://a/one.tar"]
-    for wrong, words in (
-        ("ftp://a/b.tar", "cannot be read: shards are at https"),
-        ("https://a/{a,b}.tar", "braces that are no range"),
-        ("https://a/{9..0}.tar", "is no range of 1 to"),
-        ("https://a/{0..9999999}.tar", "is no range of 1 to"),
-    ):
-        with pytest.raises(CycleganError, match=words):
-            expand(wrong)
-
-
 def test_a_block_is_bounded_in_bytes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BLOCK_BYTES", 5 * len(encoded(0)))
     one = stream(data)
@@ -345,3 +294,24 @@ def test_a_block_is_bounded_in_bytes(data: Path, monkeypatch: pytest.MonkeyPatch
     assert one._block is not None
     assert 4 <= len(one._block.pictures) <= 7
     assert sorted(numbers(stream(data).take(345))) == list(range(345))
+
+
+def test_one_process_measures_what_is_held_out_and_the_others_are_told(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def on_main_process(measure: Callable[[], int]) -> int:
+        measured.append(measure())
+        return measured[0]
+
+    alone = [stream(data, rank=rank, world=2, holdout=0.1) for rank in range(2)]
+    expected = [numbers(reader.take(60)) for reader in alone]
+    main = stream(data, rank=0, world=2, holdout=0.1, on_main_process=on_main_process)
+    with monkeypatch.context() as patch:
+        patch.setattr(streams, "members", lambda *_: pytest.fail("the other process reads a shard to measure it"))
+        other = stream(data, rank=1, world=2, holdout=0.1, on_main_process=lambda _: measured[0])
+    assert len(measured) == 1
+    assert [numbers(reader.take(60)) for reader in (main, other)] == expected
+    for reader in (*alone, main, other):
+        reader.close()

@@ -1,6 +1,7 @@
 """From a published face set to aligned crops with a split that never leaks."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,16 @@ from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from tests import ROOT
 from train import prepare
-from train.preparation.sources import celeba_by_attribute, in_test_split, splits, utkface_by_age, utkface_by_sex
+from train.preparation.cutting import cut, cut_drawing
+from train.preparation.sources import (
+    celeba_by_attribute,
+    in_test_split,
+    matched,
+    selfie2anime,
+    splits,
+    utkface_by_age,
+    utkface_by_sex,
+)
 
 EXAMPLES = ROOT / "examples"
 
@@ -118,9 +128,12 @@ def test_celeba_by_attribute(tmp_path: Path) -> None:
         list(celeba_by_attribute(tmp_path, attribute="Hat"))
 
 
-def test_selfie2anime_keeps_its_own_split_and_takes_drawings_as_they_are(tmp_path: Path, face: np.ndarray) -> None:
+def test_selfie2anime_keeps_its_own_split_and_cuts_drawings_where_their_faces_are(
+    tmp_path: Path, face: np.ndarray
+) -> None:
     drawing = np.zeros((256, 320, 3), np.uint8)
     drawing[:, 32:-32] = (250, 180, 60)  # no detector finds a face in this, and only its middle square is wanted
+    drawing[:20], drawing[-12:] = (20, 20, 200), (20, 20, 200)  # above and below the part that is cut out
     for split in ("trainA", "trainB", "testA", "testB"):
         (tmp_path / "set" / split).mkdir(parents=True)
         picture = face if split.endswith("A") else drawing
@@ -132,14 +145,25 @@ def test_selfie2anime_keeps_its_own_split_and_takes_drawings_as_they_are(tmp_pat
     for name in ("000001", "000002"):
         cv2.imwrite(str(celeba / "img_align_celeba" / f"{name}.jpg"), np.ascontiguousarray(face[:, ::-1, ::-1]))
     out = tmp_path / "out"
-    arguments = ["selfie2anime", str(tmp_path / "set"), "--men", str(celeba), "--output", str(out), "--size", "64"]
+    arguments = [
+        "selfie2anime",
+        str(tmp_path / "set"),
+        "--celeba",
+        str(celeba),
+        "--attributes",
+        "Male",
+        "--output",
+        str(out),
+        "--size",
+        "64",
+    ]
     assert prepare.main([*arguments, "--test", "0"]) == 0
     described = json.loads((out / "crops.json").read_text())
     assert described["counts"] == {"testA": 1, "testB": 1, "trainA": 2, "trainB": 1}
     assert described["template"] == [list(point) for point in WIDE_TEMPLATE]
     assert np.abs(images.load(out / "trainB" / "0.png").astype(int) - (250, 180, 60)).max() < 8
     (wide,) = (images.load(path) for path in (out / "testA").iterdir())
-    tight, _ = prepare.cut(face, find_detector(), 64)
+    tight, _ = cut(face, find_detector(), 64)
     assert tight is not None
     assert np.abs(wide.astype(int) - tight).mean() > 20, "another piece of the photo"
 
@@ -158,3 +182,83 @@ def test_a_folder_that_is_no_such_set_is_a_sentence(
 def test_senseless_arguments_are_refused(arguments: list[str], tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="2"):
         prepare.main(["utkface", str(tmp_path), "--output", str(tmp_path), *arguments])
+
+
+def test_a_drawing_is_cut_where_selfie2anime_has_its_faces() -> None:
+    """A square of 0.8 of the side around (0.50, 0.53): of 100 pixels the columns 10 to 89 and the rows 13 to 92."""
+    rows, columns = np.mgrid[:100, :100].astype(np.uint8)
+    made = cut_drawing(np.stack([rows, columns, rows], axis=2), 80)
+    assert (made[0, 0, :2].tolist(), made[-1, -1, :2].tolist()) == ([13, 10], [92, 89])
+    assert cut_drawing(np.zeros((300, 200, 3), np.uint8), 64).shape == (64, 64, 3)
+
+
+def test_the_people_of_celeba_are_those_of_the_attributes(tmp_path: Path) -> None:
+    for split in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "0.jpg").touch()
+    rows = {"1.jpg": "1 1", "2.jpg": "1 -1", "3.jpg": "-1 1", "4.jpg": "-1 -1"}
+    listing = "".join(f"{name} {values}\n" for name, values in rows.items())
+    (tmp_path / "list_attr_celeba.txt").write_text(f"4\nMale Young\n{listing}")
+
+    def people(*attributes: str) -> list[str]:
+        items = list(selfie2anime(tmp_path, celeba=tmp_path, attributes=attributes))
+        return sorted(item.path.name for item in items if item.path.name != "0.jpg" and item.domain == "A")
+
+    assert people() == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    assert people("Male") == ["1.jpg", "2.jpg"]
+    assert people("Male,Young", "-Male,-Young") == ["1.jpg", "4.jpg"]
+    assert people("Male", "Young") == ["1.jpg", "2.jpg", "3.jpg"], "nobody twice"
+    with pytest.raises(CycleganError, match="no attribute 'Hat'"):
+        people("Hat")
+
+
+def faces_of_utkface(folder: Path) -> Path:
+    """Domain A: 6 men of 30 and 2 of 60; domain B: 2 women of 30 and 4 of 60; all of one ancestry."""
+    folder.mkdir()
+    for sex, age, count in ((0, 30, 6), (0, 60, 2), (1, 30, 2), (1, 60, 4)):
+        for number in range(count):
+            (folder / f"{age}_{sex}_0_{number}.jpg").touch()
+    return folder
+
+
+def test_matched_domains_have_each_age_about_as_often(tmp_path: Path) -> None:
+    pictures = list(utkface_by_sex(faces_of_utkface(tmp_path / "set"), ages=(18, 116)))
+
+    def counts(ratio: float, seed: int = 0) -> Counter[str]:
+        return Counter(item.path.name[:4] for item in matched(pictures, ratio, seed) if item.domain)
+
+    assert counts(1.0) == {"30_0": 2, "60_0": 2, "30_1": 2, "60_1": 2}
+    assert counts(1.5) == {"30_0": 3, "60_0": 2, "30_1": 2, "60_1": 3}
+    assert counts(100) == Counter(item.path.name[:4] for item in pictures)
+    left_out = [item for item in matched(pictures, 1.0, 0) if item.domain is None]
+    assert {item.reason for item in left_out} == {"matched by another one"}
+    assert list(matched(pictures, 1.0, 0)) == list(matched(pictures, 1.0, 0)), "the same each time"
+
+
+def test_lists_say_which_pictures_are_used_and_which_are_not(
+    tmp_path: Path, face: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    names = [f"3{number}_{number % 2}_0_1.jpg" for number in range(8)]
+    for number, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.ascontiguousarray(face[: len(face) - number, :, ::-1]))
+    (tmp_path / "only.txt").write_text("# the first six\n" + "\n".join(names[:6]) + "\n")
+    (tmp_path / "exclude.txt").write_text(f"{names[0]}\n\n{names[7]}\n")
+    lists = ["--only", str(tmp_path / "only.txt"), "--exclude", str(tmp_path / "exclude.txt")]
+    command = ["utkface", str(folder), "--size", "32", "--test", "0", "--output", str(tmp_path / "out"), *lists]
+    assert prepare.main(command) == 0
+    made = sorted(path.stem for path in (tmp_path / "out").glob("train*/*.png"))
+    assert made == [name.removesuffix(".jpg") for name in names[1:6]]
+    assert json.loads((tmp_path / "out" / "crops.json").read_text())["counts"]["dropped: not in the list"] == 3
+    capsys.readouterr()
+    command = ["utkface", str(folder), "--output", str(tmp_path / "other"), "--only", str(tmp_path / "nosuch.txt")]
+    assert prepare.main(command) == 1
+    assert capsys.readouterr().err == "error: nosuch.txt cannot be read as a list of names; check the name\n"
+
+
+@pytest.mark.parametrize("ratio", ["0.5", "many", "nan"])
+def test_a_senseless_ratio_is_a_sentence(ratio: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        prepare.main(["utkface", str(tmp_path), "--output", str(tmp_path / "out"), "--match", ratio])
+    assert f"argument --match: {ratio!r} is not a ratio of at least 1" in capsys.readouterr().err

@@ -1,10 +1,6 @@
 """Folders of anything: split by name, never leaking, as they are or as faces; what is dropped is reported."""
 
-import errno
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -12,12 +8,11 @@ import numpy as np
 import pytest
 
 from cyclegan_core import images
-from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from tests import ROOT
 from train import prepare
 from train.preparation.report import COLUMNS, SIDE, TITLE
-from train.preparation.sources import celeba_by_attribute, folders, in_test_split, utkface_by_age
+from train.preparation.sources import folders, in_test_split
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 
@@ -29,13 +24,6 @@ def write(folder: Path, names: list[str], seed: int = 0) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         images.save(rng.integers(0, 256, (20, 30, 3), np.uint8), folder / name)
     return folder
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> tuple[Path, Path]:
-    a = write(tmp_path / "cats", [f"{i:03d}.jpg" for i in range(60)], seed=1)
-    b = write(tmp_path / "dogs", [f"{i:03d}.png" for i in range(40)], seed=2)
-    return a, b
 
 
 def run(*arguments: object) -> int:
@@ -276,190 +264,6 @@ def test_faces_of_any_folder(tmp_path: Path) -> None:
     assert images.load(next((tmp_path / "out" / "trainA").iterdir())).shape == (64, 64, 3)
 
 
-def test_outputs_are_not_mixed(two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    a, b = two
-    out = tmp_path / "out"
-    assert run(a, b, "--test", "0.1", "--output", out) == 0
-    kept = sorted(out.rglob("*"))
-    for damaged in ('{"made_by": 3}', '{"made_by": null}', "[]"):
-        kept_report = (out / "report.json").read_text()
-        (out / "report.json").write_text(damaged)
-        assert run(a, b, "--test", "0.1", "--output", out) == 1
-        assert "error: out holds pictures of another kind" in capsys.readouterr().err
-        (out / "report.json").write_text(kept_report)
-    for arguments, word in (
-        ((a, b, "--test", "0.2"), "test"),
-        ((a, b, "--test", "0.1", "--seed", "2"), "seed"),
-        ((b, a, "--test", "0.1"), "source"),
-        ((a, b, "--test", "0.1", "--faces", "tight"), "faces, size"),
-    ):
-        assert run(*arguments, "--output", out) == 1
-        assert f"error: out holds pictures that were prepared with another {word};" in capsys.readouterr().err
-    assert sorted(out.rglob("*")) == kept
-    assert run(tmp_path, "--output", a) == 1, "domains that are nowhere"
-    capsys.readouterr()
-    stranger = write(tmp_path / "stranger" / "trainA", ["mine.jpg"])
-    assert run(a, b, "--output", tmp_path / "stranger") == 1
-    assert "stranger holds pictures of another kind; name an empty --output" in capsys.readouterr().err
-    assert (stranger / "mine.jpg").exists()
-    for output in (a, tmp_path, b / "out"):
-        assert run(a, b, "--output", output) == 1
-        assert "overlaps with the set; name a folder apart from it" in capsys.readouterr().err
-
-
-def test_crops_of_the_program_before_are_gone_on_with(two: tuple[Path, Path], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    assert run(*two, "--test", "0.1", "--output", out) == 0
-    (out / "report.json").unlink()
-    (out / "crops.json").write_text(json.dumps({"template": [], "margin": 0.0, "size": 128, "test": 0.1, "seed": 0}))
-    assert run(*two, "--test", "0.1", "--output", out) == 0
-    (out / "report.json").unlink()
-    assert run(*two, "--test", "0.2", "--output", out) == 1
-
-
-def test_here_is_a_name_too(
-    two: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    assert run("../cats", "../dogs", "--output", ".") == 0
-    assert "Look at here/contact_sheet.jpg; here/report.json" in capsys.readouterr().out
-    monkeypatch.chdir(two[0])
-    assert run(".", "../dogs", "--output", ".") == 1
-    assert "error: --output cats overlaps with the set" in capsys.readouterr().err
-
-
-def test_what_is_no_file_is_no_picture_and_a_link_to_nowhere_is_reported(
-    two: tuple[Path, Path], tmp_path: Path
-) -> None:
-    a, b = two
-    os.mkfifo(a / "pipe.jpg")  # reading it would wait for ever
-    (a / "folder.jpg").mkdir()
-    (a / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    (a / os.fsdecode(b"\xff.jpg")).write_bytes(b"no picture, and a name that is no text")
-    assert run(a, b, "--output", tmp_path / "out") == 0
-    assert counts(tmp_path / "out")["dropped: unreadable"] == 2
-
-
-@pytest.mark.parametrize("what", ["missing", "empty", "file", "output", "same", "within", "unsplit", "one side"])
-def test_folders_that_cannot_be_used_are_sentences(
-    what: str, two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    a, _ = two
-    (tmp_path / "empty").mkdir()
-    write(a / "inner", ["0.jpg"])
-    write(tmp_path / "two", ["1.jpg"])
-    write(tmp_path / "half" / "trainA", ["0.jpg"])
-    arguments, words = {
-        "missing": ((a, tmp_path / "nowhere"), "there is no folder"),
-        "file": ((tmp_path / "two" / "1.jpg", a), "1.jpg is a file; name the folder that it is in"),
-        "output": ((*two, "--output", a / "000.jpg"), "--output 000.jpg is a file; name a folder"),
-        "empty": ((a, tmp_path / "empty"), "empty holds no pictures that can be read here; name another folder"),
-        "same": ((a, a), "cats and cats share pictures; name two folders apart from each other"),
-        "within": ((a, a / "inner"), "share pictures; name two folders apart from each other"),
-        "unsplit": ((a,), "cats holds neither trainA and trainB nor A and B; name two folders of pictures"),
-        "one side": ((tmp_path / "half", "--test", "0"), "no picture was left for trainB; the report says why"),
-    }[what]
-    assert run("--output", tmp_path / "o" / "out", *arguments) == 1
-    error = capsys.readouterr().err.strip()
-    assert error.startswith("error: ")
-    assert words in error
-    assert "\n" not in error
-
-
-def test_a_killed_run_is_gone_on_with(two: tuple[Path, Path], tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    code = "import os, sys; from train import prepare; write = prepare._write\n"
-    code += "def dying(*a):\n    write(*a)\n    dying.left -= 1\n    if not dying.left: os.kill(os.getpid(), 9)\n"
-    code += "dying.left = 30; prepare._write = dying; prepare.main(sys.argv[1:])"
-    command = [sys.executable, "-c", code, "folder", *map(str, two), "--test", "7", "--output", str(out)]
-    assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == -9
-    assert not json.loads((out / "report.json").read_text())["finished"]
-    (out / "trainA" / ".half.jpg.partial").write_bytes(b"half")
-    assert len(list(out.glob("t*/*.*g"))) == 30
-    assert run(*two, "--test", "7", "--output", out) == 0
-    assert counts(out) == {"testA": 7, "testB": 7, "trainA": 53, "trainB": 33}
-
-
-def test_combinations_of_celeba(tmp_path: Path) -> None:
-    names = ["Male", "Eyeglasses", "Young"]
-    rows = [(m, g, y) for m in "01" for g in "01" for y in "01"]
-    lines = [f"{i:06d}.jpg " + " ".join("1" if v == "1" else "-1" for v in row) for i, row in enumerate(rows)]
-    (tmp_path / "list_attr_celeba.txt").write_text("\n".join(["8", " ".join(names), *lines, ""]))
-
-    def labels(attribute: str, against: str | None = None) -> str:
-        items = celeba_by_attribute(tmp_path, attribute=attribute, against=against)
-        return "".join(item.domain or "." for item in items)
-
-    assert labels("Male") == "BBBBAAAA"
-    assert labels("Male,-Eyeglasses") == "BB..AA.."
-    assert labels("-Male, Young") == ".A.A.B.B"
-    assert labels("Male,Young", "-Male,-Young") == "B.B..A.A"
-    assert labels("Young", "Male,-Young") == ".A.ABABA"
-    for attribute, against, words in (
-        ("Male,Hat", None, "CelebA has no attribute 'Hat'"),
-        ("Male,-Male", None, "Male is named twice in Male,-Male; name it once"),
-        ("Male", "Young", "a picture can be both Male and Young; name an attribute that tells them apart"),
-        ("", None, "CelebA has no attribute ''"),
-    ):
-        with pytest.raises(CycleganError, match=words):
-            labels(attribute, against)
-
-
-def test_one_sex_of_utkface_by_age(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("20_0_0", "21_1_0", "60_0_0", "61_1_0", "40_1_0"):
-        (tmp_path / f"{name}_20170101.jpg").write_bytes(b"")
-    items = {i.path.name[:4]: i for i in utkface_by_age(tmp_path, young=(18, 32), old=(55, 80), sex="female")}
-    assert {name: item.domain for name, item in items.items() if item.domain} == {"21_1": "A", "61_1": "B"}
-    assert items["20_0"].reason == "another sex"
-    output = ["--output", str(tmp_path / "out")]
-    assert prepare.main(["utkface", str(tmp_path), "--by", "sex", "--sex", "male", *output]) == 1
-    assert "--sex goes with --by age" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("way", ["faces", "as it is"])
-def test_a_full_disk_ends_the_run_and_drops_nothing(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    face = images.load(ROOT / "examples" / "astronaut.jpg")
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        cv2.imwrite(str(tmp_path / name / f"{name}.jpg"), face[ord(name) - 97 :, :, ::-1])
-
-    replace = os.replace
-
-    def full(source: Path, target: Path) -> None:
-        if Path(target).parent.name == "trainA":
-            raise OSError(errno.ENOSPC, "No space left on device")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", full)
-    faces = ["--faces", "tight"] if way == "faces" else []
-    assert run(tmp_path / "a", tmp_path / "b", *faces, "--test", "0", "--output", tmp_path / "out") == 1
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("error: ")
-    assert "disk is full" in error or "No space left" in error
-    assert not list((tmp_path / "out").glob("t*/*"))
-
-
-def test_folders_are_prepared_without_a_detector(two: tuple[Path, Path], tmp_path: Path) -> None:
-    code = "import sys\nfor name in ('gradio', 'facexlib', 'torchvision', 'openvino'): sys.modules[name] = None\n"
-    code += "from train import prepare; sys.exit(prepare.main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "folder", *map(str, two), "--output", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert counts(tmp_path / "out")["trainA"] > 40
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_an_output_that_cannot_be_written_to_is_a_sentence(
-    two: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "locked").mkdir(mode=0o500)
-    assert run(*two, "--output", tmp_path / "locked" / "out") == 1
-    assert "error: out cannot be written: Permission denied" in capsys.readouterr().err
-
-
 def test_a_folder_of_two_folders(tmp_path: Path) -> None:
     write(tmp_path / "A", ["0.jpg"])
     write(tmp_path / "B", ["1.jpg"])
@@ -467,11 +271,3 @@ def test_a_folder_of_two_folders(tmp_path: Path) -> None:
         ("0.jpg", "A", None),
         ("1.jpg", "B", None),
     ]
-
-
-@pytest.mark.parametrize(("name", "counts"), [("gender", (234, 290)), ("age", (180, 134)), ("anime", (260, 100))])
-def test_the_splits_of_the_embedded_weights_are_those_that_are_made(name: str, counts: tuple[int, int]) -> None:
-    listed = (ROOT / "train" / "splits" / f"{name}.txt").read_text().split()
-    assert tuple(sum(line.startswith(folder) for line in listed) for folder in ("testA/", "testB/")) == counts
-    if name != "anime":  # its drawings and selfies are split as published
-        assert all(in_test_split(f"{Path(line).stem}.jpg", 0.1, 0) for line in listed)

@@ -210,3 +210,11 @@ def test_it_runs_as_a_file(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--from-junyanz" in done.stdout
+
+
+@pytest.mark.parametrize("size", ["5", "9999", "large"])
+def test_a_senseless_size_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], size: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--from-junyanz", "x.pth", "--output", str(tmp_path / "out"), "--size", size])
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.endswith(f"argument --size: {size!r} is not a side of 16 to 4096 pixels, such as 256")

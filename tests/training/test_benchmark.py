@@ -8,7 +8,7 @@ import torch
 
 from train import benchmark
 from train.config.train_config import TrainConfig
-from train.training.distributed import Team
+from train.training.distributed import ProcessGroup
 from train.training.networks import build_networks
 
 TINY = TrainConfig(
@@ -19,7 +19,7 @@ TINY = TrainConfig(
     discriminator_arguments={"channels": 4, "layers": 1},
     batch=2,
 )
-TEAM = Team(torch.device("cpu"))
+GROUP = ProcessGroup(torch.device("cpu"))
 PICTURES = [torch.randint(0, 256, (benchmark.PICTURES, 3, 16, 16), dtype=torch.uint8) for _ in "ab"]
 
 
@@ -32,7 +32,7 @@ def test_every_network_learns_in_both_loops(build: object, monkeypatch: pytest.M
         return made[-1]
 
     monkeypatch.setattr(benchmark, "build_networks", noted)
-    step = build(TINY, TEAM, *PICTURES)  # type: ignore[operator]
+    step = build(TINY, GROUP, *PICTURES)  # type: ignore[operator]
     nets = made[0].generators() | made[0].discriminators()
     before = {name: [p.clone() for p in net.parameters()] for name, net in nets.items()}
     step()
@@ -44,7 +44,7 @@ def test_every_network_learns_in_both_loops(build: object, monkeypatch: pytest.M
 
 def test_the_arithmetic_is_that_of_the_networks() -> None:
     """Six passes of the generators and, of the discriminators, one for each generator and two for themselves."""
-    nets = build_networks(TINY, TEAM.device)
+    nets = build_networks(TINY, GROUP.device)
     x = torch.zeros(1, 3, 16, 16)
 
     def forward(net: torch.nn.Module) -> int:
@@ -52,12 +52,12 @@ def test_the_arithmetic_is_that_of_the_networks() -> None:
             net(x)
         return int(counter.get_total_flops())
 
-    generator, judge = forward(nets.a_to_b), forward(nets.judge_a)
-    counted = benchmark.count_arithmetic(replace(TINY, batch=1), TEAM, benchmark.plain_loop, PICTURES)
+    generator, discriminator = forward(nets.a_to_b), forward(nets.discriminator_a)
+    counted = benchmark.count_arithmetic(replace(TINY, batch=1), GROUP, benchmark.plain_loop, PICTURES)
     # A backward pass costs twice its forward one, less where a first layer needs no slope of the pictures.
-    most = 3 * (6 * generator + 6 * judge)
+    most = 3 * (6 * generator + 6 * discriminator)
     assert 0.8 * most < counted < most
-    ours = benchmark.count_arithmetic(TINY, TEAM, benchmark.our_loop, PICTURES)
+    ours = benchmark.count_arithmetic(TINY, GROUP, benchmark.our_loop, PICTURES)
     assert ours == pytest.approx(counted, rel=0.02)  # per picture, whatever the batch
 
 

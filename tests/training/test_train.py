@@ -20,9 +20,9 @@ from tests import ROOT
 from train.config.schedule import Budget
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.data.folders import Shuffled, load_pictures
-from train.training.distributed import Team
-from train.training.initialisation import Start
+from train.data.folders import ShuffledIndices, load_pictures
+from train.training.distributed import ProcessGroup
+from train.training.initialisation import Initialisation
 from train.training.loop import train
 
 TINY = TrainConfig(
@@ -36,7 +36,7 @@ TINY = TrainConfig(
     batch=2,
     pool=3,
     identity_every=2,
-    cross_domain=1.0,
+    cross_domain=0.5,
     validation=0.0,
 )
 
@@ -48,7 +48,7 @@ def go(
     *,
     pictures: int = 16,
     stop_after: int | None = None,
-    start: Start | None = None,
+    initialisation: Initialisation | None = None,
 ) -> Translation:
     """Trains, and asks to stop after so many steps."""
     steps = 0
@@ -63,9 +63,9 @@ def go(
         crops,
         output,
         budget=Budget(pictures=pictures),
-        team=Team(torch.device("cpu")),
+        group=ProcessGroup(torch.device("cpu")),
         crop=Crop(16, TIGHT_TEMPLATE),
-        start=start,
+        initialisation=initialisation,
         stop_asked=stop,
     )
 
@@ -117,15 +117,57 @@ def test_another_config_is_refused_with_the_fields_that_differ(crops: Path, tmp_
         go(crops, tmp_path, replace(TINY, batch=4, cycle=1.0))
 
 
-def test_a_damaged_checkpoint_is_a_sentence(crops: Path, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_renamed_and_the_same_command_begins_anew(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path, pictures=2)
-    content = (tmp_path / "checkpoint.pt").read_bytes()
-    (tmp_path / "checkpoint.pt").write_bytes(content[: len(content) // 2])
-    with pytest.raises(CycleganError, match="damaged; delete it"):
+    cut_off = (tmp_path / "checkpoint.pt").read_bytes()[:1000]
+    (tmp_path / "checkpoint.pt").write_bytes(cut_off)
+    with pytest.raises(CycleganError, match=r"checkpoint.pt in .* is damaged and is now called damaged-"):
+        go(crops, tmp_path, pictures=2)
+    (aside,) = tmp_path.glob("damaged-*-checkpoint.pt")
+    assert aside.read_bytes() == cut_off
+    assert go(crops, tmp_path, pictures=4).config.training["pictures"] == 4
+
+
+def test_a_checkpoint_that_is_not_ours_or_cannot_be_read_now_stays_where_it_is(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save([1, 2], path)  # some other file of torch
+    with pytest.raises(CycleganError, match="written by another program or version"):
         go(crops, tmp_path)
-    torch.save([1, 2], tmp_path / "checkpoint.pt")  # some other file of torch
-    with pytest.raises(CycleganError, match="damaged; delete it"):
+    path.unlink()
+    path.mkdir()  # an error of the file system
+    with pytest.raises(IsADirectoryError):
         go(crops, tmp_path)
+    path.rmdir()
+    go(crops, tmp_path, pictures=2)
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", no_memory)
+        with pytest.raises(MemoryError):
+            go(crops, tmp_path, pictures=4)
+    assert not list(tmp_path.glob("damaged-*"))
+    assert go(crops, tmp_path, pictures=4).config.training["pictures"] == 4
+
+
+def test_a_run_of_the_version_before_goes_on(crops: Path, tmp_path: Path) -> None:
+    """Its discriminators were called judges, `cross_domain` was true or false, and it had fields that are gone."""
+    for folder in ("old", "new"):
+        go(crops, tmp_path / folder, pictures=4)
+    path = tmp_path / "old" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    weights_now = state["networks"]["discriminators"]
+    state["networks"]["discriminators"] = {
+        name.replace("discriminator_", "judge_"): value for name, value in weights_now.items()
+    }
+    state["config"] |= {"cross_domain": True, "gain": 1.0, "guide_size": 64, "variation": 0.0}
+    torch.save(state, path)
+    before, now = (go(crops, tmp_path / folder, pictures=8) for folder in ("old", "new"))
+    for a, b in zip(weights(before), weights(now), strict=True):
+        assert torch.equal(a, b)
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(
@@ -145,16 +187,22 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
 
 def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path / "first", pictures=2)
-    second = go(crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, start=Start(first))
+    second = go(
+        crops, tmp_path / "second", replace(TINY, learning_rate=1e-12), pictures=2, initialisation=Initialisation(first)
+    )
     for a, b in zip(weights(first), weights(second), strict=True):
         assert torch.allclose(a, b, atol=1e-6)
     with pytest.raises(CycleganError, match="another generator"):
-        go(crops, tmp_path / "third", replace(TINY, generator_arguments={"channels": 8}), start=Start(first))
+        go(
+            crops,
+            tmp_path / "third",
+            replace(TINY, generator_arguments={"channels": 8}),
+            initialisation=Initialisation(first),
+        )
 
 
 def command(crops: Path, output: Path, *more: str) -> list[str]:
-    script = "import sys; from train import run; from train.config import presets;"
-    script += "from tests.training.test_train import TINY;"
+    script = "import sys; from train import presets, run; from tests.training.test_train import TINY;"
     script += "presets.PRESETS['tiny'] = TINY; sys.exit(run.main(sys.argv[1:]))"
     return [
         sys.executable,
@@ -229,13 +277,13 @@ def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path, to
 
 
 def test_shuffles_show_every_picture_once_in_a_pass() -> None:
-    sampler = Shuffled(7, seed=0)
+    sampler = ShuffledIndices(7, seed=0)
     passes = [sorted(sampler.take(7).tolist()) for _ in range(3)]
     assert passes == [list(range(7))] * 3
     sampler.take(3)
     state = sampler.state_dict()
     expected = sampler.take(20).tolist()
-    other = Shuffled(7, seed=5)
+    other = ShuffledIndices(7, seed=5)
     other.load_state_dict(state)
     assert other.take(20).tolist() == expected
 

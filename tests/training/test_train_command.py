@@ -17,7 +17,7 @@ from train.config import recipe
 from train.evaluation import features
 from train.publishing import hub_calls
 from train.training.checkpoint import alone_in
-from train.training.initialisation import read_start
+from train.training.initialisation import read_initialisation
 
 SMALL = [
     "--preset", "cyclegan", "--size", "16", "--batch", "2", "--threads", "1", "--device", "cpu",
@@ -46,8 +46,8 @@ def go(crops: Path, output: Path, *more: str) -> int:
         (["--minutes", "1"], "holds no pictures"),
         (["--minutes", "1", "--set", "cycle"], "--set takes FIELD=VALUE"),
         (["--minutes", "1", "--set", "magic=1"], "there is no field 'magic' to set"),
-        (["--minutes", "1", "--set", "cycle=much"], "cycle must be a number"),
-        (["--minutes", "1", "--directions", "older"], "directions must be a pair"),
+        (["--minutes", "1", "--set", "cycle=much"], "cycle must be a valid number, not 'much'"),
+        (["--minutes", "1", "--directions", "older"], "directions.1 cannot be"),
         (["--minutes", "1", "--patience", "2", "--set", "validation=0"], "--patience needs validation pictures"),
         (["--minutes", "1", "--push-to-hub", "nobody"], "is not a name of a Hub repository"),
     ],
@@ -101,7 +101,7 @@ def test_fine_tuning_takes_network_and_names_from_where_it_starts(
     tuned = Translation.load(tmp_path / "run" / "translation").config
     assert tuned.generator_arguments == begun.config.generator_arguments
     assert (tuned.name, tuned.directions) == (begun.config.name, begun.config.directions)
-    assert (tuned.output, tuned.gain) == (begun.config.output, begun.config.gain)
+    assert tuned.output == begun.config.output
     assert tuned.crop is not None
     assert begun.config.crop is not None
     assert tuned.crop.size == begun.config.crop.size
@@ -147,8 +147,13 @@ def test_a_start_that_was_cut_in_another_way_is_noted(
     [
         (["--name", "my cats"], "name 'my cats' must be 1 to 64 letters, digits"),
         (["--directions", "to cat,to dog"], "direction name 'to cat' must be 1 to 40 letters, digits"),
-        (["--set", "gain=0"], "gain must be a number from 0.1 to 4"),
-        (["--set", "validation=0.9"], "validation must be a number from 0 to 0.5"),
+        (["--set", "gain=2"], "there is no field 'gain' to set"),
+        (["--set", "validation=0.9"], "validation must be less than or equal to 0.5, not 0.9"),
+        (["--set", "generator_arguments=3"], "generator_arguments must be a valid dictionary, not 3"),
+        (["--set", "discriminator_arguments=3"], "discriminator_arguments must be a valid dictionary, not 3"),
+        (["--set", 'discriminator_arguments={"chanels": 3}'], "chanels"),
+        (["--set", 'discriminator_arguments={"channels": "three"}'], "arguments of PatchDiscriminator are wrong"),
+        (["--set", "discriminator=NoSuch"], "NoSuch"),
         (["--set", "adversarial=wasserstein"], "needs a critic with limits: set gradient_penalty=10"),
     ],
 )
@@ -204,18 +209,18 @@ def test_what_another_run_had_for_itself_is_not_taken_over(
     config, _ = recipe.recipe_of(Translation.load(tmp_path / "first" / "translation"))
     assert (config.seed, config.accumulate, config.validation) == (0, 1, 0.05)
     options = run.parse(["--data", "x", "--output", "y", "--init", "z", "--licence", "free"])
-    begun = read_start(str(tmp_path / "first"))
-    made = recipe.recipe(options, begun, run.Team.join("cpu"))
+    begun = read_initialisation(str(tmp_path / "first"))
+    made = recipe.recipe(options, begun, run.ProcessGroup.join("cpu"))
     assert (made.stages, made.size, made.batch) == ((), 16, 2), "as the last stage was"
     assert made.data_licence == "free; begun with weights trained on mine alone"
 
 
 def test_a_batch_is_that_of_all_stages() -> None:
     options = run.parse(["--data", "x", "--output", "y", "--preset", "cyclegan256", "--batch", "2"])
-    made = recipe.recipe(options, None, run.Team.join("cpu"))
+    made = recipe.recipe(options, None, run.ProcessGroup.join("cpu"))
     assert [(stage.size, stage.batch) for stage in made.stages] == [(128, 2), (256, 2)]
     options = run.parse(["--data", "x", "--output", "y"])
-    assert recipe.recipe(options, None, run.Team.join("cpu")).translation == "custom", "nobody asked for faces"
+    assert recipe.recipe(options, None, run.ProcessGroup.join("cpu")).translation == "custom", "nobody asked for faces"
 
 
 def test_crops_too_small_for_the_networks_are_noted(
@@ -259,7 +264,16 @@ def test_log_and_board_of_a_run(crops: Path, tmp_path: Path, monkeypatch: pytest
     assert go(crops, tmp_path / "run", "--pictures", "6") == 0
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["pictures"] for line in lines] == [2, 4, 6]
-    assert {"adversarial", "cycle", "identity", "judge_a", "judge_b", "right_a", "rate", "minutes"} <= lines[0].keys()
+    assert {
+        "adversarial",
+        "cycle",
+        "identity",
+        "discriminator_a",
+        "discriminator_b",
+        "right_a",
+        "rate",
+        "minutes",
+    } <= lines[0].keys()
     assert any(name.startswith("events.out") for name in os.listdir(tmp_path / "run" / "tensorboard"))
 
 

@@ -9,7 +9,7 @@ import torch
 from cyclegan_core.errors import CycleganError
 from train.config.presets import PRESETS, preset
 from train.config.schedule import Budget, rate_factor, stage_at, weight_at
-from train.config.train_config import Stage, TrainConfig
+from train.config.train_config import Stage, TrainConfig, known_fields
 from train.training.networks import build_networks
 
 PLAIN = TrainConfig("plain", ("there", "back"))
@@ -21,34 +21,48 @@ def test_presets_build_and_go_through_json(name: str) -> None:
     assert TrainConfig(**json.loads(json.dumps(config.to_dict()))) == config
     nets = build_networks(config, torch.device("cpu"))
     x = torch.zeros(1, 3, config.size, config.size)
-    assert nets.judge_b(nets.a_to_b(x)).shape[:2] == (1, 1)
+    scores = nets.discriminator_b(nets.a_to_b(x))
+    for one in [scores] if isinstance(scores, torch.Tensor) else scores:
+        assert one.shape[:2] == (1, 1)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"batch": 0}, "batch must be a whole number of at least 1, not 0"),
-        ({"batch": 2.5}, "batch must be a whole number"),
-        ({"learning_rate": float("nan")}, "learning_rate must be a number"),
-        ({"cycle": -1}, "cycle must be a number of at least 0, not -1"),
-        ({"hold": 2}, "hold must be a number from 0 to 1, not 2"),
-        ({"flip": "yes"}, "flip must be true or false, not 'yes'"),
-        ({"cycle_loss": "l3"}, "cycle_loss must be one of l1, l2, not 'l3'"),
+        ({"batch": 0}, "batch must be greater than or equal to 1, not 0"),
+        ({"batch": 2.5}, "batch must be a valid integer, not 2.5"),
+        ({"batch": True}, "batch must be a valid integer, not True"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number, not nan"),
+        ({"learning_rate": 0}, "learning_rate must be greater than 0, not 0"),
+        ({"cycle": -1}, "cycle must be greater than or equal to 0, not -1"),
+        ({"cycle": None}, "cycle must be a valid number, not None"),
+        ({"cycle_end": "late"}, "cycle_end must be a valid number, not 'late'"),
+        ({"hold": 2}, "hold must be less than or equal to 1, not 2"),
+        ({"final_rate": 1.5}, "final_rate must be less than or equal to 1, not 1.5"),
+        ({"gradient_clip": -1}, "gradient_clip must be greater than or equal to 0, not -1"),
+        ({"diff_augment_probability": 2}, "diff_augment_probability must be less than or equal to 1, not 2"),
+        ({"cross_domain": True}, "cross_domain must be a valid number, not True"),
+        ({"flip": "yes"}, "flip must be a valid boolean, not 'yes'"),
+        ({"output": "film"}, "output must be 'picture' or 'change', not 'film'"),
+        ({"cycle_loss": "l3"}, "cycle_loss must be 'l1' or 'l2', not 'l3'"),
         ({"adversarial": "wasserstein"}, "needs a critic with limits"),
-        ({"adversarial": "magic"}, "adversarial must be one of least_squares, vanilla, hinge, wasserstein"),
+        ({"adversarial": "magic"}, "adversarial must be 'least_squares', 'vanilla', 'hinge' or 'wasserstein'"),
         ({"diff_augment": "magic"}, "diff_augment knows no 'magic'"),
         ({"directions": ["same", "same"]}, "directions must be two different names"),
-        ({"stages": [[64, 4]]}, "stages must be a list of"),
+        ({"stages": 3}, "stages must be a valid tuple, not 3"),
+        ({"stages": [[64, 4]]}, "stages.0.share cannot be [64, 4]: missing required argument"),
+        ({"stages": [[64, 0, 1]]}, "stages.0.1 must be greater than or equal to 1, not 0"),
         ({"stages": [[32, 4, 0.5], [64, 4, 0.4]]}, "must add up to 1, not 0.9"),
         ({"stages": [[64, 4, 0.5], [32, 4, 0.5]]}, "the last stage must be at the run's size of 64"),
         ({"accumulate": 3}, "every batch must be a multiple of accumulate, which is 3"),
-        ({"generator_arguments": [1]}, "generator_arguments must be an object"),
-        ({"seed": -1}, "seed must be a whole number from 0 to"),
-        ({"translation": 5}, "translation must be a text, not 5"),
-        ({"directions": "older"}, "directions must be a pair, not 'older'"),
-        ({"directions": ["older", 3]}, "directions must be a text, not 3"),
-        ({"betas": [0.5]}, r"betas must be a pair, not [0.5]"),
-        ({"betas": [0.5, 1.0]}, "betas must be a number from 0 to 0.999999, not 1.0"),
+        ({"generator_arguments": [1]}, "generator_arguments must be a valid dictionary, not [1]"),
+        ({"discriminator_arguments": 3}, "discriminator_arguments must be a valid dictionary, not 3"),
+        ({"seed": -1}, "seed must be greater than or equal to 0, not -1"),
+        ({"translation": 5}, "translation must be a valid string, not 5"),
+        ({"directions": "older"}, "directions must be a valid tuple, not 'older'"),
+        ({"directions": ["older", 3]}, "directions.1 must be a valid string, not 3"),
+        ({"betas": [0.5]}, "betas.1 cannot be [0.5]: field required"),
+        ({"betas": [0.5, 1.0]}, "betas.1 must be less than or equal to 0.999999, not 1.0"),
         ({"nosuch": 1}, "there is no field 'nosuch' to set; there are accumulate, adversarial"),
     ],
 )
@@ -74,6 +88,20 @@ def test_a_run_goes_on_with_another_precision_but_not_with_other_weights() -> No
     begun = PLAIN.to_dict()
     assert PLAIN.with_fields({"bf16": True, "compile": True}).differences(begun) == []
     assert PLAIN.with_fields({"cycle": 1, "bf16": True}).differences(begun) == ["cycle"]
+
+
+def test_a_config_of_an_earlier_version_is_read_without_its_retired_fields() -> None:
+    recorded = {**PLAIN.to_dict(), "cross_domain": True, "gain": 1.4, "attribute": 0.0, "guide_size": 64}
+    config = PLAIN.with_fields(known_fields(recorded))
+    assert config == PLAIN.with_fields({"cross_domain": 0.5})
+    assert config.differences(recorded) == []
+    assert known_fields({"cross_domain": False}) == {"cross_domain": 0.0}
+    assert config.differences(recorded | {"attribute": 0.3}) == ["attribute"], "it was trained for what is gone"
+
+
+def test_the_learning_rate_ends_at_the_final_rate() -> None:
+    config = PLAIN.with_fields({"hold": 0.5, "final_rate": 0.2})
+    assert [rate_factor(config, p) for p in (0, 0.5, 0.75, 1)] == pytest.approx([1, 1, 0.6, 0.2])
 
 
 def test_the_learning_rate_holds_and_then_falls_to_zero() -> None:

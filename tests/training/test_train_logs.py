@@ -14,20 +14,20 @@ COUNTS = {"minutes": 1.0, "rate": 2.0, "left": 3.0}
 
 
 def test_what_a_killed_run_did_after_its_checkpoint_is_not_told_twice(tmp_path: Path) -> None:
-    log = RunLog(tmp_path, leads=True, pictures=0)
+    log = RunLog(tmp_path, is_main_process=True, pictures=0)
     for pictures in (10, 20, 30):
         log.report({**COUNTS, "pictures": pictures}, {"cycle": 1 / pictures})
     log.close()
     with (tmp_path / LOG_FILE).open("a") as file:
         file.write('{"pictures": 3')  # killed while writing
-    RunLog(tmp_path, leads=True, pictures=20).close()
+    RunLog(tmp_path, is_main_process=True, pictures=20).close()
     lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
     assert [line["pictures"] for line in lines] == [10, 20]
 
 
 def test_a_log_of_another_process_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / LOG_FILE).write_text('{"pictures": 30}\n')
-    RunLog(tmp_path, leads=False, pictures=20).close()
+    RunLog(tmp_path, is_main_process=False, pictures=20).close()
     assert (tmp_path / LOG_FILE).read_text() == '{"pictures": 30}\n'
 
 
@@ -41,7 +41,7 @@ def test_a_full_disk_ends_tensorboard_and_not_the_run(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(SummaryWriter, call, full)
-    log = RunLog(tmp_path, leads=True, pictures=0)
+    log = RunLog(tmp_path, is_main_process=True, pictures=0)
     for pictures in (1, 2):
         log.report({**COUNTS, "pictures": pictures}, {"cycle": 1.0})
         log.show("samples", np.zeros((8, 8, 3), np.uint8), pictures)
@@ -54,7 +54,7 @@ def test_a_full_disk_ends_tensorboard_and_not_the_run(
 def test_the_bar_counts_what_earlier_sessions_did_as_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """tqdm guesses the time left from what was added since it began."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    log = RunLog(tmp_path, leads=True, pictures=90, progress=0.9)
+    log = RunLog(tmp_path, is_main_process=True, pictures=90, progress=0.9)
     assert log._bar is not None
     assert (log._bar.initial, log._bar.n) == (0.9, 0.9)
     log.close()

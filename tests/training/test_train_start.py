@@ -10,12 +10,18 @@ import torch.nn.functional as F
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
-from cyclegan_core.translations.translation import Translation, build_generators
+from cyclegan_core.translations.translation import Translation, build_generators, embedded_names
 from tests.training.test_train import TINY, go
 from train import run
 from train.config import recipe
 from train.config.train_config import TrainConfig
-from train.training.initialisation import Start, begin_from, grown, judges_go_on, read_start
+from train.training.initialisation import (
+    Initialisation,
+    discriminators_continue,
+    grown_arguments,
+    initialise,
+    read_initialisation,
+)
 from train.training.networks import build_networks, describe
 
 CPU = torch.device("cpu")
@@ -32,19 +38,19 @@ def weights_of(checkpoint: Path, group: str) -> dict[str, torch.Tensor]:
     return weights
 
 
-def started(config: TrainConfig, start: Start) -> dict[str, torch.Tensor]:
+def started(config: TrainConfig, initialisation: Initialisation) -> dict[str, torch.Tensor]:
     nets = build_networks(config, CPU)
-    begin_from(start, nets, config)
-    return {f"{name}.{key}": value for name, judge in nets.discriminators().items()
-            for key, value in judge.state_dict().items()}  # fmt: skip
+    initialise(initialisation, nets, config)
+    return {f"{name}.{key}": value for name, discriminator in nets.discriminators().items()
+            for key, value in discriminator.state_dict().items()}  # fmt: skip
 
 
 def test_the_discriminators_of_a_run_go_on(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path, COARSE, pictures=4)
-    start = read_start(str(tmp_path))
-    assert judges_go_on(start, COARSE)
+    initialisation = read_initialisation(str(tmp_path))
+    assert discriminators_continue(initialisation, COARSE)
     left = weights_of(tmp_path / "checkpoint.pt", "discriminators")
-    now = started(COARSE, start)
+    now = started(COARSE, initialisation)
     assert now.keys() == left.keys()
     assert all(torch.equal(now[name], left[name]) for name in left)
 
@@ -52,10 +58,12 @@ def test_the_discriminators_of_a_run_go_on(crops: Path, tmp_path: Path) -> None:
 def test_discriminators_of_another_shape_begin_anew(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path, COARSE, pictures=4)
     other = replace(COARSE, discriminator_arguments={"channels": 6, "layers": 1})
-    start = read_start(str(tmp_path))
-    assert not judges_go_on(start, other)
-    started(other, start)  # and the generators do go on
-    assert not judges_go_on(read_start(str(tmp_path / "translation")), COARSE), "a translation alone has none"
+    initialisation = read_initialisation(str(tmp_path))
+    assert not discriminators_continue(initialisation, other)
+    started(other, initialisation)  # and the generators do go on
+    assert not discriminators_continue(read_initialisation(str(tmp_path / "translation")), COARSE), (
+        "a translation alone has none"
+    )
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -65,9 +73,9 @@ def test_a_grown_generator_paints_what_it_painted_before(
 ) -> None:
     small = replace(COARSE, generator_arguments=COARSE.generator_arguments | {"conditions": conditions})
     first = go(crops, tmp_path, small, pictures=4)
-    config = replace(small, size=16 * factor, generator_arguments=grown(small.generator_arguments, factor))
+    config = replace(small, size=16 * factor, generator_arguments=grown_arguments(small.generator_arguments, factor))
     nets = build_networks(config, CPU)
-    begin_from(Start(first), nets, config)
+    initialise(Initialisation(first), nets, config)
     x = torch.rand(1, 3, 16, 16) * 2 - 1
     large = F.interpolate(x, scale_factor=factor, mode="nearest")
     for direction, new in zip(Direction, nets.generators().values(), strict=True):
@@ -99,10 +107,10 @@ def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.Capt
     old = weights_of(first / "checkpoint.pt", "discriminators")
     new = weights_of(tmp_path / "third" / "checkpoint.pt", "discriminators")
     for name, value in old.items():
-        judge, _, rest = name.partition(".")
+        discriminator, _, rest = name.partition(".")
         if rest.endswith((".0._u", ".0._v")):  # spectral norm's own estimates, which every pass makes better
             continue
-        assert torch.allclose(new[f"{judge}.judges.1.{rest}"], value, atol=1e-6)
+        assert torch.allclose(new[f"{discriminator}.judges.1.{rest}"], value, atol=1e-6)
     again = [*asked[:-1], str(tmp_path / "second"), "--output", str(tmp_path / "fifth"), "--grow"]
     assert run.main(again) == 0
     told = Translation.load(tmp_path / "fifth" / "translation").config.training["config"]
@@ -120,24 +128,25 @@ def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.Capt
         assert words in capsys.readouterr().err
 
 
-def test_judges_of_several_sizes_go_on_at_the_size_at_which_they_were(crops: Path, tmp_path: Path) -> None:
+def test_discriminators_of_several_sizes_go_on_at_the_size_at_which_they_were(crops: Path, tmp_path: Path) -> None:
     scaled = replace(
         COARSE, size=32, discriminator="MultiscaleDiscriminator",
         discriminator_arguments={"channels": 4, "layers": 1, "scales": 2},
-        generator_arguments=grown(COARSE.generator_arguments, 2),
+        generator_arguments=grown_arguments(COARSE.generator_arguments, 2),
     )  # fmt: skip
     go(crops, tmp_path, scaled, pictures=2)
-    start = read_start(str(tmp_path))
+    initialisation = read_initialisation(str(tmp_path))
     old = weights_of(tmp_path / "checkpoint.pt", "discriminators")
     for size, scales, finer in ((32, 2, 0), (64, 3, 1)):
         arguments = {**scaled.discriminator_arguments, "scales": scales}
         now = started(replace(scaled, size=size, discriminator_arguments=arguments,
-                              generator_arguments=grown(COARSE.generator_arguments, size // 16)), start)  # fmt: skip
+                              generator_arguments=grown_arguments(COARSE.generator_arguments, size // 16)),
+                      initialisation)  # fmt: skip
         for scale in range(2):
-            name = f"judge_a.judges.{scale}.net.0.weight"
-            assert torch.equal(now[f"judge_a.judges.{scale + finer}.net.0.weight"], old[name])
+            name = f"discriminator_a.judges.{scale}.net.0.weight"
+            assert torch.equal(now[f"discriminator_a.judges.{scale + finer}.net.0.weight"], old[name])
     smaller = replace(scaled, size=16, generator_arguments=scaled.generator_arguments)
-    assert not judges_go_on(start, smaller)
+    assert not discriminators_continue(initialisation, smaller)
 
 
 def test_a_set_head_start_stays(crops: Path, tmp_path: Path) -> None:
@@ -145,23 +154,44 @@ def test_a_set_head_start_stays(crops: Path, tmp_path: Path) -> None:
     options = run.parse(
         ["--data", str(crops), "--output", "x", "--init", str(tmp_path / "first"), "--set", "head_start=0.3"]
     )
-    made = recipe.recipe(options, read_start(str(tmp_path / "first")), run.Team(CPU))
+    made = recipe.recipe(options, read_initialisation(str(tmp_path / "first")), run.ProcessGroup(CPU))
     assert made.head_start == 0.3
 
 
 def test_attention_stays_where_it_is() -> None:
     arguments = {"channels": 4, "blocks": 1, "attention": [2, 4]}
-    assert grown(arguments, 4) == {**arguments, "coarse": 4, "skips": 2, "attention": [8, 16]}
-    config = TrainConfig("tiny", ("there", "back"), size=64, generator_arguments=grown(arguments, 2))
+    assert grown_arguments(arguments, 4) == {**arguments, "coarse": 4, "skips": 2, "attention": [8, 16]}
+    config = TrainConfig("tiny", ("there", "back"), size=64, generator_arguments=grown_arguments(arguments, 2))
     small = build_generators(describe(replace(config, generator_arguments=arguments), None))
     nets = build_networks(config, CPU)
-    begin_from(Start(Translation(describe(replace(config, generator_arguments=arguments), None), small)), nets, config)
+    initialise(
+        Initialisation(Translation(describe(replace(config, generator_arguments=arguments), None), small)), nets, config
+    )
     assert nets.a_to_b(torch.zeros(1, 3, 64, 64)).shape == (1, 3, 64, 64)
 
 
 def test_a_start_of_another_shape_is_a_sentence(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path, COARSE, pictures=2)
-    arguments = {**grown(COARSE.generator_arguments, 2), "channels": 12}
+    arguments = {**grown_arguments(COARSE.generator_arguments, 2), "channels": 12}
     config = replace(COARSE, size=32, generator_arguments=arguments)
     with pytest.raises(CycleganError, match="another generator than this preset"):
-        begin_from(Start(first), build_networks(config, CPU), config)
+        initialise(Initialisation(first), build_networks(config, CPU), config)
+
+
+def test_the_command_that_began_with_a_licence_of_its_own_resumes(crops: Path, tmp_path: Path) -> None:
+    go(crops, tmp_path / "first", replace(COARSE, data_licence="research only"), pictures=2)
+    command = ["--data", str(crops), "--output", str(tmp_path / "second"), "--device", "cpu", "--threads", "1",
+               "--init", str(tmp_path / "first"), "--licence", "CC0"]  # fmt: skip
+    for pictures in (2, 4):
+        assert run.main([*command, "--pictures", str(pictures)]) == 0
+    trained = Translation.load(tmp_path / "second" / "translation").config
+    assert trained.training["pictures"] == 4
+    assert trained.data_licence == "CC0; begun with weights trained on research only"
+
+
+@pytest.mark.parametrize("name", embedded_names())
+def test_the_recorded_recipe_of_an_embedded_translation_can_be_gone_on_with(name: str) -> None:
+    translation = Translation.from_pretrained(name)
+    config, whose = recipe.recipe_of(translation)
+    assert whose == f"that of {name}'s own training"
+    assert config.generator == translation.config.generator

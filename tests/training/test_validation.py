@@ -157,3 +157,32 @@ def test_a_change_is_faded_out_on_faces_and_goes_to_the_edge_on_whole_pictures()
     assert face[16, 16, 0] == pytest.approx(151, abs=1)
     assert face[0, 0, 0] == 100
     assert np.abs(whole.astype(int) - 151).max() <= 1
+
+
+def test_a_replaced_picture_trains_the_encoder_again(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns(".cache"))
+    for expected in (True, False):
+        features.load_or_train_encoder(copy, CPU)
+        assert ("Training features" in capsys.readouterr().out) == expected
+    shutil.copyfile(copy / "trainA" / "01.png", copy / "trainA" / "00.png")
+    features.load_or_train_encoder(copy, CPU)
+    assert "Training features" in capsys.readouterr().out, "another picture under the same name"
+
+
+def test_domains_that_cannot_be_told_apart_have_scores_that_are_small_and_a_note(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both domains hold red pictures, so that the estimated distance between them is about 0, or below it."""
+    red = sorted((data / "trainA").iterdir())
+    for domain, files in (("A", red[::2]), ("B", red[1::2])):
+        (tmp_path / f"train{domain}").mkdir()
+        for path in files:
+            shutil.copyfile(path, tmp_path / f"train{domain}" / path.name)
+    validator = Validator(replace(CONFIG, validation=0.4), tmp_path, CPU, 0)
+    assert "cannot be told apart" in capsys.readouterr().out
+    untouched = validator.score({"a_to_b": Swap(0.0), "b_to_a": Swap(0.0)})
+    assert abs(untouched["kid_a_to_b"]) <= 1
+    assert validator.score({"a_to_b": Swap(), "b_to_a": Swap()})["score"] > untouched["score"], "blue is neither"

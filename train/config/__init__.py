@@ -1,1 +1,1 @@
-"""What a training run is told: fields, presets, recipes and schedules."""
+"""The settings of a training run: fields, presets, recipes and schedules."""

@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,51 +13,59 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 from train.config.presets import PRESETS, preset
-from train.config.train_config import TrainConfig
-from train.training.distributed import Team
-from train.training.initialisation import Start, grown, judges_go_on
+from train.config.train_config import TrainConfig, known_fields
+from train.training.distributed import ProcessGroup
+from train.training.initialisation import Initialisation, discriminators_continue, grown_arguments
 
 HEAD_START = 0.05  # of the budget, for new discriminators of a run that starts from a translation
+BEGUN_WITH = "begun with weights trained on"  # between two licences: of the data, and of the weights that came first
 # What another run need not have from the one that made its start.
 OF_ONE_RUN = ("validation", "seed", "accumulate", "bf16", "compile", "head_start")
 
 
 def recipe(
-    options: argparse.Namespace, start: Start | None, team: Team, saved: Mapping[str, Any] | None = None
+    options: argparse.Namespace,
+    initialisation: Initialisation | None,
+    group: ProcessGroup,
+    saved: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
     """What the command line asks for, on top of a preset or of the recipe of the translation that it starts from.
 
     options: of `train/run.py`. saved: the config of the run by `--init` that is there already, if any: it goes
     on whatever has become of its start. Raises CycleganError.
     """
-    asked = _asked(options, team)
+    asked = _asked(options, group)
     by_hand = _set_by_hand(options)
     if options.grow and not options.init:
         raise CycleganError("--grow needs --init, which says what is to grow")
     if saved is not None:
-        return _known_fields(preset("cyclegan"), saved).with_fields(asked | by_hand)
-    if start is None:
+        if options.licence and str(saved.get("data_licence")).startswith(f"{options.licence}; {BEGUN_WITH}"):
+            del asked["data_licence"]  # as this option was written down when the run began
+        return preset("cyclegan").with_fields(known_fields(saved)).with_fields(asked | by_hand)
+    if initialisation is None:
         return _with_batch(preset(options.preset or "cyclegan"), options).with_fields(asked | by_hand)
     if options.preset:
         config = preset(options.preset)
     else:
-        config, whose = recipe_of(start.translation)
-        if team.leads:
+        config, whose = recipe_of(initialisation.translation)
+        if group.is_main_process:
             print(f"Recipe: {whose}", flush=True)
-    begun = start.translation.config
+    begun = initialisation.translation.config
     config = config.with_fields(_inherited(begun, config, named=not options.preset))
     if options.licence and begun.data_licence not in ("unknown", options.licence):
-        asked["data_licence"] = f"{options.licence}; begun with weights trained on {begun.data_licence}"
+        asked["data_licence"] = f"{options.licence}; {BEGUN_WITH} {begun.data_licence}"
     if options.grow:
         asked.pop("size", None)
         config = grown_config(config, options.size)
     config = config.with_fields(asked | by_hand)
     if "head_start" not in by_hand:
-        config = config.with_fields({"head_start": 0.0 if judges_go_on(start, config) else HEAD_START})
+        config = config.with_fields(
+            {"head_start": 0.0 if discriminators_continue(initialisation, config) else HEAD_START}
+        )
     return config
 
 
-def _asked(options: argparse.Namespace, team: Team) -> dict[str, Any]:
+def _asked(options: argparse.Namespace, group: ProcessGroup) -> dict[str, Any]:
     """The fields that options of the command line are about."""
     asked: dict[str, Any] = {}
     if options.name:
@@ -72,7 +80,7 @@ def _asked(options: argparse.Namespace, team: Team) -> dict[str, Any]:
     if options.size is not None:
         asked["stages"] = ()
     if options.bf16 is None:
-        asked["bf16"] = team.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        asked["bf16"] = group.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     else:
         asked["bf16"] = options.bf16
     if options.compile:
@@ -120,18 +128,13 @@ def _inherited(begun: TranslationConfig, config: TrainConfig, *, named: bool) ->
 
 def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
     """The recipe that a translation was trained by, else the preset of its name or `cyclegan`; and which it is."""
-    told = init.config.training.get("config")
+    recorded = init.config.training.get("config")
     name = init.config.name if init.config.name in PRESETS else "cyclegan"
-    if isinstance(told, dict):
+    if isinstance(recorded, dict):
         with suppress(CycleganError):  # of another program, or of another version of this one
-            recipe = {field: value for field, value in told.items() if field not in OF_ONE_RUN}
-            return _known_fields(preset(name), recipe), f"that of {init.config.name}'s own training"
+            recipe = {field: value for field, value in recorded.items() if field not in OF_ONE_RUN}
+            return preset(name).with_fields(known_fields(recipe)), f"that of {init.config.name}'s own training"
     return preset(name), f"the preset {name}"
-
-
-def _known_fields(config: TrainConfig, told: Mapping[str, Any]) -> TrainConfig:
-    known = {field.name for field in fields(TrainConfig)}
-    return config.with_fields({name: value for name, value in told.items() if name in known})
 
 
 def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
@@ -150,7 +153,7 @@ def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
             "--grow is for ResNet generators that paint whole pictures; leave it out: --size alone trains this one on "
             "larger pictures"
         )
-    grows: dict[str, Any] = {"size": size, "generator_arguments": grown(config.generator_arguments, factor)}
+    grows: dict[str, Any] = {"size": size, "generator_arguments": grown_arguments(config.generator_arguments, factor)}
     if config.discriminator in ("PatchDiscriminator", "MultiscaleDiscriminator"):
         before = 1 if config.discriminator == "PatchDiscriminator" else config.discriminator_arguments.get("scales", 2)
         scales = {"scales": before + factor.bit_length() - 1}

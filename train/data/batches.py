@@ -11,7 +11,7 @@ from train.config.train_config import Stage, TrainConfig
 from train.data.augment import augment
 from train.data.domain import Domain, State
 from train.data.folders import open_domain
-from train.training.distributed import Team
+from train.training.distributed import ProcessGroup
 
 
 class Batches:
@@ -21,17 +21,17 @@ class Batches:
     """
 
     def __init__(
-        self, config: TrainConfig, data: Path, team: Team, saved: dict[str, list[State]] | None = None
+        self, config: TrainConfig, data: Path, group: ProcessGroup, saved: dict[str, list[State]] | None = None
     ) -> None:
-        self._config, self._data, self._team = config, data, team
-        parts = team.world * config.accumulate
+        self._config, self._data, self._group = config, data, group
+        parts = group.world * config.accumulate
         for stage in config.all_stages():
             if stage.batch % parts:
                 raise CycleganError(
-                    f"a batch of {stage.batch} cannot be shared out evenly to {team.world} process(es) in "
+                    f"a batch of {stage.batch} cannot be shared out evenly to {group.world} process(es) in "
                     f"{config.accumulate} part(s) each; choose batches that are multiples of {parts}"
                 )
-        self._states = {side: _own_state(states, team) for side, states in saved.items()} if saved else {}
+        self._states = {side: _own_state(states, group) for side, states in saved.items()} if saved else {}
         self._domains: dict[str, Domain] = {}
         self.stage = Stage(0, 0, 0.0)  # none yet
         self.rows = 0  # pictures of a batch that this process sees
@@ -43,16 +43,17 @@ class Batches:
         self.close()
         for side in "ab":
             domain = open_domain(
-                self._data, f"train{side.upper()}", stage.size, seed=self._config.seed, rank=self._team.rank,
-                world=self._team.world, device=self._team.device, holdout=self._config.validation,
+                self._data, f"train{side.upper()}", stage.size, seed=self._config.seed, rank=self._group.rank,
+                world=self._group.world, device=self._group.device, holdout=self._config.validation,
+                on_main_process=self._group.call_on_main_process,
             )  # fmt: skip
-            if self._team.leads and not self._domains.get(side):
+            if self._group.is_main_process and not self._domains.get(side):
                 for file, reason in domain.skipped:
                     print(f"skipped: {file}: {reason}", flush=True)
             if side in self._states:
                 domain.load_state_dict(self._states[side])
             self._domains[side] = domain
-        self.stage, self.rows = stage, stage.batch // self._team.world
+        self.stage, self.rows = stage, stage.batch // self._group.world
 
     def next(self) -> tuple[Tensor, Tensor]:
         """This process's part of the next batch of A and of B: float (B, 3, S, S) in [-1, 1], augmented."""
@@ -60,7 +61,7 @@ class Batches:
         return a, b
 
     def _augmented(self, pictures: Tensor) -> Tensor:
-        size, rank, world = self.stage.size, self._team.rank, self._team.world
+        size, rank, world = self.stage.size, self._group.rank, self._group.world
         moved = augment(pictures, self._config, size=size, rank=rank, world=world)
         return moved.contiguous(memory_format=torch.channels_last)
 
@@ -70,19 +71,19 @@ class Batches:
 
     def to_checkpoint(self) -> dict[str, list[State]]:
         """For each domain the states of all processes, every one of which has to call this."""
-        return {side: self._team.all(domain.state_dict()) for side, domain in self._domains.items()}
+        return {side: self._group.gather(domain.state_dict()) for side, domain in self._domains.items()}
 
     def close(self) -> None:
         for domain in self._domains.values():
             domain.close()
 
 
-def _own_state(states: list[dict[str, Any]], team: Team) -> State:
+def _own_state(states: list[dict[str, Any]], group: ProcessGroup) -> State:
     """What this process has to go on from; the states of a folder are the same for all processes."""
-    if len(states) == team.world:
-        return states[team.rank]
+    if len(states) == group.world:
+        return states[group.rank]
     if any(state != states[0] for state in states):
         raise CycleganError(
-            f"this run reads a stream by {len(states)} processes and can go on only with as many, not {team.world}"
+            f"this run reads a stream by {len(states)} processes and can go on only with as many, not {group.world}"
         )
     return states[0]

@@ -106,12 +106,20 @@ def cache_folder(data: Path) -> Path:
 def _key(files: Sequence[Path], side: int) -> str:
     digest = hashlib.sha256(f"{VERSION} {side}".encode())
     for path in files:
-        try:
-            about = path.stat()
-        except OSError as error:
-            raise CycleganError(f"{path.name} cannot be read any more ({error.strerror}); start again") from error
-        digest.update(f"{path.name}\0{about.st_size}\0{about.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        digest.update(f"{file_version(path)}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def file_version(path: Path) -> str:
+    """The name, size and modification time of a file: another text once it has been replaced.
+
+    Raises CycleganError where the file is gone.
+    """
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise CycleganError(f"{path.name} cannot be read any more ({error.strerror}); start again") from error
+    return f"{path.name}\0{about.st_size}\0{about.st_mtime_ns}"
 
 
 def _is_whole(path: Path, listing: Path) -> bool:

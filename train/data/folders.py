@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def open_domain(
     world: int = 1,
     device: torch.device,
     holdout: float = 0.0,
+    on_main_process: Callable[[Callable[[], int]], int] = lambda measure: measure(),
 ) -> Domain:
     """The pictures of `data/split` (`trainA`, `trainB`, ...) as batches on the device, in an order of their own.
 
@@ -43,7 +45,8 @@ def open_domain(
 
     size: pixels that the networks see; the pictures come at `stored_size`. rank, world: this process among all.
     holdout: share of the pictures that `validation_pictures` returns and that is never handed out here.
-    Raises CycleganError.
+    on_main_process: calls a function in the main process and returns its value in all of them; needed where world > 1,
+    so that one process measures and the others do not. Raises CycleganError.
     """
     side = stored_size(data, size)
     place = source(data, split)
@@ -52,8 +55,9 @@ def open_domain(
             place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout)
         )
     return Stream(
-        place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout) > 0
-    )
+        place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout) > 0,
+        on_main_process=on_main_process,
+    )  # fmt: skip
 
 
 def validation_pictures(data: Path, split: str, size: int, *, seed: int, holdout: float) -> Tensor:
@@ -211,7 +215,7 @@ def to_float(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-class Shuffled:
+class ShuffledIndices:
     """Endless indices below `count`, each once in every pass, in a new order for every pass.
 
     The order of a pass depends on the seed and its number alone, so that three values are the whole state.
@@ -260,7 +264,7 @@ class Folder(Domain):
         self._name, self._rows, self._rank, self._world = folder.name, rows, rank, world
         self._pictures = cached.pictures
         self._resident = _copied(cached.pictures, device) if on_device else None
-        self._sampler = Shuffled(len(rows), seed)
+        self._sampler = ShuffledIndices(len(rows), seed)
 
     def _read(self, number: int) -> Tensor:
         chosen = self._rows[self._sampler.take(number * self._world)[self._rank * number :][:number]]

@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, dataclass
@@ -64,17 +64,20 @@ class Stream(Domain):
     """The shards of this process, among all that there are.
 
     shards: addresses or files, the same list in all processes. holdout: leave out what `held_out_pictures` returns.
+    on_main_process: calls a function in the main process and returns its value in all of them: one process measures
+    what is held out of the first shard, instead of each of hundreds.
     The state differs between processes. Raises CycleganError where a process would have no shard.
     """
 
     def __init__(
-        self, shards: Sequence[str], side: int, *, seed: str, rank: int, world: int, device: torch.device, holdout: bool
-    ) -> None:
+        self, shards: Sequence[str], side: int, *, seed: str, rank: int, world: int, device: torch.device,
+        holdout: bool, on_main_process: Callable[[Callable[[], int]], int] = lambda measure: measure(),
+    ) -> None:  # fmt: skip
         if len(shards) < world:
             raise CycleganError(f"{world} processes need at least as many shards, not {len(shards)}; make smaller ones")
         super().__init__(side, count=None, device=device)
         self._shards, self._seed, self._rank, self._world = list(shards), seed, rank, world
-        self._held_out_end = _held_out(shards[0])[1] if holdout else 0
+        self._held_out_end = on_main_process(lambda: _held_out(shards[0])[1]) if holdout else 0
         self._place, self._offset = Place(), 0
         self._block: Block | None = None
         self._next: tuple[Place, Future[Block]] | None = None

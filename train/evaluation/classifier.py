@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.data.folders import Shuffled, to_float
+from train.data.folders import ShuffledIndices, to_float
 
 SIZE = 96  # pixels that a classifier sees
 BATCH = 32
@@ -157,7 +157,7 @@ class _Sampler:
     """Rows of a domain: in shuffled passes, or by decades where ages are known."""
 
     def __init__(self, count: int, ages: Tensor, seed: str) -> None:
-        self._passes = Shuffled(count, seed)
+        self._passes = ShuffledIndices(count, seed)
         known = ages.nan_to_num(-1).long() // 10
         self._weights = 1 / torch.bincount(known + 1)[known + 1].double().sqrt() if (known >= 0).any() else None
 

@@ -16,7 +16,7 @@ from train.evaluation import metrics
 from train.evaluation.classifier import ARCHITECTURES, Classifier, classify, disturb, train_classifier
 from train.evaluation.features import SIZE as VIEW_SIZE
 from train.evaluation.features import VIEWS, Encoder, encode
-from train.evaluation.kept import load_or_train
+from train.evaluation.network_cache import load_or_train
 from train.preparation.labels import person
 
 SIDE = 128  # pixels that pictures are kept at

@@ -19,7 +19,7 @@ from train.config.train_config import TrainConfig
 from train.data.augment import augment
 from train.data.folders import open_domain, to_float
 from train.evaluation.classifier import disturb
-from train.evaluation.kept import load_or_train
+from train.evaluation.network_cache import load_or_train
 
 SIZE, WIDTH, FEATURES = 64, 16, 256  # pixels that it sees, channels of its first layer, numbers that it returns
 PICTURES, BATCH = 10_000, 128  # that it learns on
@@ -71,13 +71,13 @@ def load_or_train_encoder(data: Path, device: torch.device, *, seed: int = 0, ho
 
     Frozen and in evaluation mode; random numbers of the caller are left as they are. Raises CycleganError.
     """
-    told = {
+    settings = {
         "version": VERSION, "of": [SIZE, WIDTH, FEATURES, PICTURES], "seed": seed, "holdout": holdout,
         "device": device.type,
     }  # fmt: skip
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
-        encoder = load_or_train(data, "features", told, Encoder, lambda: _trained(data, device, seed, holdout))
+        encoder = load_or_train(data, "features", settings, Encoder, lambda: _trained(data, device, seed, holdout))
     return encoder.to(device).eval().requires_grad_(False)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from train.config.train_config import TrainConfig
+from train.data.domain import seeded
 from train.data.folders import open_domain, read_crop, validation_pictures
 from train.evaluation import metrics
 from train.evaluation.features import encode, load_or_train_encoder
@@ -18,6 +19,7 @@ MOST = {"cuda": 256, "cpu": 128}  # pictures of each domain
 CYCLED = {"cuda": 256, "cpu": 32}  # of them, those that go there and back
 FEWEST = 8  # of fewer no distribution is known; training pictures are taken then
 LACK = 0.5  # what is added to a score where all pictures are the same
+PERMUTATIONS = 100  # of the test whether two domains differ at all
 WORST = 1e6  # the score of generators that return no numbers
 
 
@@ -40,7 +42,15 @@ class Validator:
         self.pictures = {name: spread(p, most) for name, p in zip(("a_to_b", "b_to_a"), held, strict=True)}
         self.encoder = load_or_train_encoder(data, device, seed=seed, holdout=holdout)
         self.features = {name: encode(self.encoder, p) for name, p in self.pictures.items()}
-        self.untouched = metrics.kernel_distance(*self.features.values())
+        # Of domains that are close the estimate may be next to zero or below it, and what is divided by it anything.
+        untouched, noise = metrics.kernel_distance(*self.features.values()), _noise(*self.features.values())
+        self.unit = max(untouched, noise)
+        if untouched <= noise:
+            print(
+                "note: the validation pictures of the two domains cannot be told apart, so that the validation score, "
+                "and the choice of the best snapshot by it, say little; judge by the samples",
+                flush=True,
+            )
 
     def score(self, generators: Mapping[str, nn.Module]) -> dict[str, float]:
         """Figures of both directions.
@@ -49,8 +59,9 @@ class Validator:
         kid_a_to_b and kid_b_to_a, and LACK times the variety that is lacking, as a kernel distance forgives pictures
         that are all alike more than people do. kid_*: kernel distance of translated pictures, blended as the demo shows
         them, from real ones of the target domain, by features of our own, as a share of the distance between the
-        domains. variety_*: distance of one translated picture to another, as a multiple of that of real ones of the
-        target domain; near 0 they are all alike. cycle: L1 after there and back, in 1/255.
+        domains or, where that is smaller, of the distance that chance alone gives. variety_*: distance of one
+        translated picture to another, as a multiple of that of real ones of the target domain; near 0 they are all
+        alike. cycle: L1 after there and back, in 1/255.
         generators: `a_to_b` and `b_to_a`, in evaluation mode. The same each time for the same weights.
         """
         figures = {}
@@ -62,7 +73,7 @@ class Validator:
                 made = torch.from_numpy(self._shown(generator, before)).permute(0, 3, 1, 2)
                 features = encode(self.encoder, made)
                 distance = metrics.kernel_distance(features, self.features[other])
-                figures[f"kid_{name}"] = distance / max(self.untouched, 1e-6)
+                figures[f"kid_{name}"] = distance / self.unit
                 figures[f"variety_{name}"] = metrics.feature_variety(self.features[other], features)
                 some = spread(before, self.cycled)
                 figures[f"cycle_{name}"] = metrics.cycle_error(generator, back, some, size=self.size)
@@ -74,7 +85,19 @@ class Validator:
 
     def _shown(self, generator: nn.Module, pictures: Tensor) -> NDArray[np.uint8]:
         with np.errstate(invalid="ignore"):  # of what is no number; `score` finds it
-            return show_translated(generator, pictures, size=self.size, output=self.output, whole=self.whole)
+            return show_translated(generator, pictures, size=self.size, output=self.output, gain=1.0, whole=self.whole)
+
+
+def _noise(x: Tensor, y: Tensor) -> float:
+    """The kernel distance that two sets of one distribution have by chance, from features (N, D) and (M, D); above 0.
+
+    The 95th percentile over random partitions of both sets together, as in the permutation test of Gretton et al. 2012,
+    "A Kernel Two-Sample Test". The same each time for the same features.
+    """
+    pooled, random = torch.cat([x, y]), seeded("permutation test")
+    orders = [torch.randperm(len(pooled), generator=random) for _ in range(PERMUTATIONS)]
+    distances = [metrics.kernel_distance(pooled[order[: len(x)]], pooled[order[len(x) :]]) for order in orders]
+    return max(float(np.quantile(distances, 0.95)), 1e-6)
 
 
 def _training_pictures(data: Path, split: str, size: int, seed: int, most: int) -> Tensor:

@@ -25,7 +25,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.translation import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, Translation
 from train.publishing.card import METRICS_FILE, PLOT_FILE, SHEET_FILE, ensure_card, find_metrics
 from train.publishing.hub_calls import NO_TOKEN, bounded, patiently
-from train.training.snapshots import best_or_last
+from train.training.run_folder import best_or_last
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitOperationAdd, HfApi

@@ -1,6 +1,7 @@
 """All that a run needs to go on exactly where it was, in one file that is written whole or not at all."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,24 +36,66 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     write_atomically(folder / CHECKPOINT_FILE, state)
 
 
+class DamagedCheckpointError(CycleganError):
+    """The content of a checkpoint cannot be read, whoever tries."""
+
+
 def load_checkpoint(folder: Path) -> dict[str, Any] | None:
-    """The state of the last checkpoint on the CPU, or None where there is none. Raises CycleganError when damaged."""
+    """The state of the last checkpoint on the CPU, or None where there is none; names are those of this version.
+
+    Raises DamagedCheckpointError where the file is cut off or overwritten, CycleganError where it is whole but none of
+    this program's, and OSError or MemoryError where this process may not read it or has no memory for it.
+    """
     path = folder / CHECKPOINT_FILE
-    if not path.exists():
-        return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict) or not {"config", "networks", "batches"} <= state.keys():
-            raise ValueError("it is none of this program, or of another version of it")
-        return state
+        with path.open("rb") as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        return None
+    except (OSError, MemoryError):
+        raise
     except Exception as error:  # torch raises whatever its zip and pickle readers raise
-        raise CycleganError(f"{CHECKPOINT_FILE} in {folder.name} is damaged; delete it to start again") from error
+        if "allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise DamagedCheckpointError(
+            f"{CHECKPOINT_FILE} in {folder.name} is damaged; resume that run, which sets it aside, or use its "
+            "translation folder"
+        ) from error
+    if not isinstance(state, dict) or not {"config", "networks", "batches"} <= state.keys():
+        raise CycleganError(
+            f"{CHECKPOINT_FILE} in {folder.name} was written by another program or version; use another --output"
+        )
+    weights = state["networks"].get("discriminators", {})
+    state["networks"]["discriminators"] = {_todays_name(name): value for name, value in weights.items()}
+    return state
+
+
+def resume_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """What `load_checkpoint` returns of the run's own folder; a damaged file is renamed, so that the next start is new.
+
+    Raises CycleganError, which says the new name, in that case too.
+    """
+    try:
+        return load_checkpoint(folder)
+    except DamagedCheckpointError as error:
+        path = folder / CHECKPOINT_FILE
+        aside = path.with_name(f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{path.name}")
+        path.rename(aside)
+        raise CycleganError(
+            f"{path.name} in {folder.name} is damaged and is now called {aside.name}; the same command begins anew, "
+            f"and with --init {folder / 'translation'} it begins with what was trained"
+        ) from error
 
 
 def saved_config(folder: Path) -> dict[str, Any] | None:
-    """The config of the run that the folder holds, or None. Raises CycleganError where the checkpoint is damaged."""
-    saved = load_checkpoint(folder)
+    """The config of the run that the folder holds, or None. Raises as `resume_checkpoint` does."""
+    saved = resume_checkpoint(folder)
     return None if saved is None else saved["config"]
+
+
+def _todays_name(weight: str) -> str:
+    """`discriminator_a.net.0.weight` of what earlier versions called `judge_a.net.0.weight`."""
+    return f"discriminator_{weight.removeprefix('judge_')}" if weight.startswith("judge_") else weight
 
 
 def check_same(config: TrainConfig, saved: dict[str, Any] | None, folder: Path) -> None:

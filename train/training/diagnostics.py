@@ -1,4 +1,4 @@
-"""Notes to the person who trains: something is going wrong, and what to try."""
+"""Signs that a training goes wrong, as notes that say what to try."""
 
 import math
 
@@ -14,10 +14,11 @@ EXPLODED = 1e4  # a mean loss above it is no training any more
 EARLY = 0.1  # share of the budget before which none of this is a fault
 
 
-class Watch:
-    """Says everything once.
+class Diagnostics:
+    """Recognises a training that goes wrong; each kind of fault is noted once.
 
-    Each method takes measurements of a run at `progress`, the share of its budget that is spent, and returns notes.
+    Each method takes measurements at `progress`, the share of the run's budget that is spent, in [0, 1], and returns
+    notes for the log; most of the time there are none.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class Watch:
                 f"unchanged {direction}",
                 [
                     f"{direction} leaves pictures as they are (a pixel changes by {change:.1f} of 255): lower the "
-                    "weights cycle and identity, or raise attribute, with --set"
+                    "weights cycle and identity, or raise cross_domain, with --set"
                 ],
             )
         if spread < ALIKE:

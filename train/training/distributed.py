@@ -17,17 +17,17 @@ from cyclegan_core.errors import CycleganError
 Result = TypeVar("Result")
 
 
-class Team:
-    """This process among those that train together.
+class ProcessGroup:
+    """The processes that train together, as one of them sees them.
 
-    rank: its number. world: how many there are. device: what it computes on.
+    rank: number of this process. world: how many there are. device: what this process computes on.
     """
 
     def __init__(self, device: torch.device, *, rank: int = 0, world: int = 1) -> None:
         self.device, self.rank, self.world = device, rank, world
 
     @classmethod
-    def join(cls, device: str = "auto") -> "Team":
+    def join(cls, device: str = "auto") -> "ProcessGroup":
         """The processes that `accelerate launch` or torchrun has started; alone where none has.
 
         device: `auto`, `cpu` or `cuda`. Raises CycleganError where it is not to be had.
@@ -44,11 +44,11 @@ class Team:
         return cls(state.device, rank=state.process_index, world=state.num_processes)
 
     @property
-    def leads(self) -> bool:
+    def is_main_process(self) -> bool:
         """Whether this process is the one that writes and prints."""
         return self.rank == 0
 
-    def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replaces every gradient by its mean over the processes, in one exchange."""
         if self.world == 1:
             return
@@ -69,48 +69,48 @@ class Team:
         torch.distributed.all_reduce(total)
         return total / self.world
 
-    def told(self, value: Any) -> Any:
-        """The value of the leading process, in all."""
+    def broadcast(self, value: Any) -> Any:
+        """Returns the main process's value in every process."""
         if self.world == 1:
             return value
         from accelerate.utils import broadcast_object_list
 
         return broadcast_object_list([value], from_process=0)[0]
 
-    def all(self, value: Any) -> list[Any]:
-        """The values of all processes, in the order of their ranks, in all."""
+    def gather(self, value: Any) -> list[Any]:
+        """Returns the values of all processes, in the order of their ranks, in every process."""
         if self.world == 1:
             return [value]
         from accelerate.utils import gather_object
 
         return gather_object([value])
 
-    def of_leader(self, call: Callable[[], Result]) -> Result:
-        """What the call returns in the leading process, in all; what it raises there as CycleganError, too."""
+    def call_on_main_process(self, call: Callable[[], Result]) -> Result:
+        """Calls in the main process alone; what it returns, or raises as CycleganError, comes out in every process."""
         if self.world == 1:
             return call()
         result: tuple[Any, str] = (None, "")
-        if self.leads:
+        if self.is_main_process:
             try:
                 result = call(), ""
             except CycleganError as error:
                 result = None, str(error)
-        value, wrong = self.told(result)
+        value, wrong = self.broadcast(result)
         if wrong:
             raise CycleganError(wrong)
         return value
 
-    def leader_first(self, call: Callable[[], Result]) -> Result:
-        """What the call returns in this process, which waits until the leading one is done with its own."""
-        if not self.leads:
-            self.wait()
+    def main_process_first(self, call: Callable[[], Result]) -> Result:
+        """Calls in every process, in the main process first: the others wait until it is done."""
+        if not self.is_main_process:
+            self.barrier()
         result = call()
-        if self.leads:
-            self.wait()
+        if self.is_main_process:
+            self.barrier()
         return result
 
-    def wait(self) -> None:
-        """Until all processes are here."""
+    def barrier(self) -> None:
+        """Waits until all processes have come here."""
         if self.world > 1:
             torch.distributed.barrier()
 

@@ -13,62 +13,57 @@ from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.evaluation.features import Encoder
 from train.training.checkpoint import CHECKPOINT_FILE, alone_in, check_same, load_checkpoint
-from train.training.distributed import Team
-from train.training.initialisation import Start, begin_from
+from train.training.distributed import ProcessGroup
+from train.training.initialisation import Initialisation, initialise
 from train.training.networks import build_networks
 from train.training.state import TrainingState
-from train.training.step import discriminator_step, generator_step
+from train.training.step import training_step
 
 STEPS = 3  # the first one allocates and plans
 CHECKPOINT_COPIES = 2.2  # the old one, the new one beside it until it is whole, and sheets
 
 
-def dry_run(config: TrainConfig, data: Path, output: Path, *, team: Team, start: Start | None) -> None:
+def dry_run(
+    config: TrainConfig, data: Path, output: Path, *, group: ProcessGroup, initialisation: Initialisation | None
+) -> None:
     """Opens the data, builds the networks and takes a few real steps at every stage; prints what it found.
 
     Raises CycleganError, or torch.OutOfMemoryError where a step does not fit.
     """
-    if (output / CHECKPOINT_FILE).exists() and team.leads:
+    if (output / CHECKPOINT_FILE).exists() and group.is_main_process:
         with alone_in(output):
             check_same(config, load_checkpoint(output), output)
-    nets = build_networks(config, team.device)
-    if start:
-        begin_from(start, nets, config)
+    nets = build_networks(config, group.device)
+    if initialisation:
+        initialise(initialisation, nets, config)
     if config.constancy:  # an untrained one takes as much time and memory
-        nets.encoder = Encoder().to(team.device).eval().requires_grad_(False)
-    state = TrainingState(config, nets, team)
-    say = print if team.leads else (lambda *_: None)
+        nets.encoder = Encoder().to(group.device).eval().requires_grad_(False)
+    state = TrainingState(config, nets, group)
+    say = print if group.is_main_process else (lambda *_: None)
     numbers = {name: sum(p.numel() for p in net.parameters()) for name, net in nets.generators().items()}
     say(f"generators: {config.generator}, {numbers['a_to_b']:,} parameters each")
-    batches = Batches(config, data, team)
+    batches = Batches(config, data, group)
     for stage in config.all_stages():
         batches.enter(stage)
+        state.fit_pools(batches.rows, stage.size)
         counts = batches.counts()
         for _ in range(STEPS):
-            if team.device.type == "cuda":
-                torch.cuda.synchronize(team.device)
+            if group.device.type == "cuda":
+                torch.cuda.synchronize(group.device)
             began = time.monotonic()
             real_a, real_b = batches.next()
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
-                part_a, part_b = (real.chunk(config.accumulate)[0] for real in (real_a, real_b))
-                loss, _, fake_a, fake_b = generator_step(nets, part_a, part_b, config, step=0, progress=0.0, team=team)
-            loss.backward()
-            state.update("generators")
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
-                judged_a, _ = discriminator_step(nets.judge_a, part_a, fake_a, part_b, config, step=0, team=team)
-                judged_b, _ = discriminator_step(nets.judge_b, part_b, fake_b, part_a, config, step=0, team=team)
-            (judged_a + judged_b).backward()
-            state.update("discriminators")
-            if team.device.type == "cuda":
-                torch.cuda.synchronize(team.device)
+            state.steps = 0  # the costliest step, in which every loss is due
+            training_step(state, real_a, real_b, progress=config.head_start)
+            if group.device.type == "cuda":
+                torch.cuda.synchronize(group.device)
             seconds = time.monotonic() - began
         say(
             f"stage of {stage.size} pixels, batches of {stage.batch}: {_count(counts['a'])} and {_count(counts['b'])} "
-            f"training pictures, {stage.batch / seconds / config.accumulate:.1f} pictures/s, "
-            f"{_memory(team.device) / 1e9:.1f} GB of {'the GPU' if team.device.type == 'cuda' else 'memory'}"
+            f"training pictures, {stage.batch / seconds:.1f} pictures/s, "
+            f"{_memory(group.device) / 1e9:.1f} GB of {'the GPU' if group.device.type == 'cuda' else 'memory'}"
         )
     batches.close()
-    if team.leads:
+    if group.is_main_process:
         _check_disk(config, state, output)
     say("Everything is ready: leave out --dry-run to train.")
 

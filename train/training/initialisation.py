@@ -14,24 +14,24 @@ from cyclegan_core.networks.conditioned import Conditioned
 from cyclegan_core.translations.translation import Translation
 from train.config.train_config import TrainConfig
 from train.training.checkpoint import load_checkpoint
-from train.training.snapshots import read_translation
-from train.training.step import Networks
+from train.training.networks import Networks
+from train.training.run_folder import read_translation
 
 Arguments = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Start:
+class Initialisation:
     """A translation and, where it is that of a run's folder, what the checkpoint says of the discriminators.
 
-    judges: `config`, which is that of the run, and the `weights` of `judge_a` and `judge_b`.
+    discriminators: `config`, which is that of the run, and the `weights` of `discriminator_a` and `discriminator_b`.
     """
 
     translation: Translation
-    judges: dict[str, Any] | None = None
+    discriminators: dict[str, Any] | None = None
 
 
-def read_start(name: str) -> Start:
+def read_initialisation(name: str) -> Initialisation:
     """What `--init` names: an embedded translation, a folder, a Hub repo or the folder of a run. Raises CycleganError.
 
     A run's discriminators know both domains; new ones would first lead the generators back to where those began.
@@ -39,11 +39,13 @@ def read_start(name: str) -> Start:
     translation = read_translation(name)
     saved = load_checkpoint(Path(name)) if Path(name).is_dir() else None
     if saved is None:
-        return Start(translation)
-    return Start(translation, {"config": saved["config"], "weights": saved["networks"].get("discriminators", {})})
+        return Initialisation(translation)
+    return Initialisation(
+        translation, {"config": saved["config"], "weights": saved["networks"].get("discriminators", {})}
+    )
 
 
-def grown(arguments: Arguments, factor: int) -> dict[str, Any]:
+def grown_arguments(arguments: Arguments, factor: int) -> dict[str, Any]:
     """The arguments of a ResNet generator of `factor` times the size which sees the same layout and paints more of it.
 
     Its last layers are new, one for each doubling; all before work at the sizes that they worked at, and what they
@@ -58,22 +60,22 @@ def grown(arguments: Arguments, factor: int) -> dict[str, Any]:
     }
 
 
-def _start_generators(generators: Mapping[Any, nn.Module], start: Translation, config: TrainConfig) -> None:
+def _initialise_generators(generators: Mapping[Any, nn.Module], translation: Translation, config: TrainConfig) -> None:
     """Copies weights in place. A translation of one way is the start of that way only. Raises CycleganError."""
-    begun = start.config
+    begun = translation.config
     factor = config.generator_arguments.get("coarse", 1) // begun.generator_arguments.get("coarse", 1)
-    grows = factor > 1 and dict(config.generator_arguments) == grown(begun.generator_arguments, factor)
+    grows = factor > 1 and dict(config.generator_arguments) == grown_arguments(begun.generator_arguments, factor)
     for direction, generator in generators.items():
-        if direction not in start.generators:
+        if direction not in translation.generators:
             continue
         try:
             if grows:
-                _copy_grown(start.generators[direction], generator)
+                _copy_grown(translation.generators[direction], generator)
             else:
-                generator.load_state_dict(start.generators[direction].state_dict())
+                generator.load_state_dict(translation.generators[direction].state_dict())
         except RuntimeError as error:
             raise CycleganError(
-                f"{start.source} has another generator than this preset; it cannot be the start"
+                f"{translation.source} has another generator than this preset; it cannot be the start"
             ) from error
 
 
@@ -100,38 +102,40 @@ def _weighted(net: nn.Module) -> list[nn.Module]:
     return [layer for layer in net.modules() if list(layer.parameters(recurse=False))]
 
 
-def judges_go_on(start: Start, config: TrainConfig) -> bool:
+def discriminators_continue(initialisation: Initialisation, config: TrainConfig) -> bool:
     """Whether the discriminators of this config go on from those of the start, with no new one among them."""
-    judge = build_discriminator(config.discriminator, config.discriminator_arguments)
-    pairs = _pairs("judge_a", judge, start, config)
-    return sum(len(target.state_dict()) for target, _ in pairs) == len(judge.state_dict())
+    discriminator = build_discriminator(config.discriminator, config.discriminator_arguments)
+    pairs = _pairs("discriminator_a", discriminator, initialisation, config)
+    return sum(len(target.state_dict()) for target, _ in pairs) == len(discriminator.state_dict())
 
 
-def begin_from(start: Start, nets: Networks, config: TrainConfig) -> None:
+def initialise(initialisation: Initialisation, nets: Networks, config: TrainConfig) -> None:
     """Copies the weights of generators and, where they fit, of discriminators, in place. Raises CycleganError."""
-    _start_generators(nets.generators(), start.translation, config)
-    for name, judge in nets.discriminators().items():
-        for target, weights in _pairs(name, judge, start, config):
+    _initialise_generators(nets.generators(), initialisation.translation, config)
+    for name, discriminator in nets.discriminators().items():
+        for target, weights in _pairs(name, discriminator, initialisation, config):
             target.load_state_dict(weights)
 
 
-def _pairs(name: str, judge: nn.Module, start: Start, config: TrainConfig) -> list[tuple[nn.Module, dict[str, Tensor]]]:
+def _pairs(
+    name: str, discriminator: nn.Module, initialisation: Initialisation, config: TrainConfig
+) -> list[tuple[nn.Module, dict[str, Tensor]]]:
     """The parts of a discriminator that go on from the start, each with its weights; none where they do not fit."""
-    if start.judges is None:
+    if initialisation.discriminators is None:
         return []
-    begun = start.judges["config"]
-    weights = _below(start.judges["weights"], name)
+    begun = initialisation.discriminators["config"]
+    weights = _below(initialisation.discriminators["weights"], name)
     if begun["discriminator"] == config.discriminator and begun["size"] == config.size:
-        pairs = [(judge, weights)]
-    elif isinstance(judge, MultiscaleDiscriminator):  # each goes on at the size at which it was
+        pairs = [(discriminator, weights)]
+    elif isinstance(discriminator, MultiscaleDiscriminator):  # each goes on at the size at which it was
         old = [weights] if begun["discriminator"] == "PatchDiscriminator" else []
         if begun["discriminator"] == config.discriminator:
             old = [_below(weights, f"judges.{i}") for i in range(begun["discriminator_arguments"].get("scales", 2))]
         finer = (config.size // begun["size"]).bit_length() - 1
         same_sizes = finer >= 0 and begun["size"] << finer == config.size
-        pairs = list(zip(judge.judges[finer:], old, strict=False)) if same_sizes else []
+        pairs = list(zip(discriminator.judges[finer:], old, strict=False)) if same_sizes else []
     else:  # of patches, on pictures of another size
-        pairs = [(judge, weights)] if begun["discriminator"] == config.discriminator else []
+        pairs = [(discriminator, weights)] if begun["discriminator"] == config.discriminator else []
     return pairs if all(_fits(target, own) for target, own in pairs) else []
 
 

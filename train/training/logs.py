@@ -18,19 +18,19 @@ BAR_SECONDS = 0.5  # between two looks of the progress bar
 
 
 class RunLog:
-    """Writes the log of the run in `output`. Where `leads` is false, for all processes but one, it does nothing.
+    """Writes the log of the run in `output`. In all processes but the main one it does nothing.
 
     At a terminal there is a progress bar; elsewhere every report is a line.
     """
 
-    def __init__(self, output: Path, *, leads: bool, pictures: int, progress: float = 0.0) -> None:
+    def __init__(self, output: Path, *, is_main_process: bool, pictures: int, progress: float = 0.0) -> None:
         """pictures: seen by the run until now. progress: share of the budget that this was."""
-        self._leads, self._path = leads, output / LOG_FILE
+        self._is_main_process, self._path = is_main_process, output / LOG_FILE
         self._refused: set[str] = set()  # the logs that could not be written
         self._bar: Any = None
         self._board: Any = None
         self._drawn = 0.0
-        if not leads:
+        if not is_main_process:
             return
         if sys.stderr.isatty():
             shown = "{percentage:5.1f}% |{bar}| {elapsed}, {remaining} left{postfix}"
@@ -54,7 +54,7 @@ class RunLog:
 
     def report(self, counts: dict[str, Any], means: dict[str, float]) -> None:
         """counts: `pictures`, `minutes`, `rate` (pictures/s) and `left` (minutes). means: of losses, or scores."""
-        if not self._leads:
+        if not self._is_main_process:
             return
         with self._tolerant(LOG_FILE), self._path.open("a") as file:
             file.write(json.dumps({**counts, **means}) + "\n")
@@ -76,7 +76,7 @@ class RunLog:
                 self._board.flush()
 
     def say(self, text: str) -> None:
-        if not self._leads:
+        if not self._is_main_process:
             return
         if self._bar is not None:
             self._bar.write(text)

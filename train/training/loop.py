@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from cyclegan_core import losses
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Crop
 from cyclegan_core.translations.translation import Translation
@@ -17,15 +16,16 @@ from train.data.batches import Batches
 from train.data.folders import open_domain, spread_pictures, stored_size
 from train.evaluation.features import load_or_train_encoder
 from train.evaluation.validation import Validator
-from train.training.checkpoint import check_same, load_checkpoint
+from train.training.checkpoint import check_same, resume_checkpoint
 from train.training.diagnostics import broken
-from train.training.distributed import Team
-from train.training.initialisation import Start, begin_from
+from train.training.distributed import ProcessGroup
+from train.training.initialisation import Initialisation, initialise
 from train.training.logs import RunLog
-from train.training.networks import average, build_networks
+from train.training.networks import build_networks
+from train.training.objectives import depends_on_the_batch
 from train.training.snapshots import SHOWN, Snapshots
 from train.training.state import TrainingState
-from train.training.step import discriminator_step, generator_step, mixes
+from train.training.step import training_step
 
 REPORT_SECONDS = 30
 MOST_STEPS_BETWEEN_LOOKS = 16  # at the clock, where several processes have to agree on what it says
@@ -38,9 +38,9 @@ def train(
     output: Path,
     *,
     budget: Budget,
-    team: Team,
+    group: ProcessGroup,
     crop: Crop | None = None,
-    start: Start | None = None,
+    initialisation: Initialisation | None = None,
     snapshot_minutes: float = 5.0,
     patience: int | None = None,
     stop_asked: Callable[[], bool] = lambda: False,
@@ -49,36 +49,39 @@ def train(
 
     data: folder with trainA, trainB and, for the samples, testA and testB. Resumes from the checkpoint in `output` when
     there is one; the budget counts from the first start. patience: snapshots without a better validation score after
-    which the run ends early. Raises CycleganError in words for people.
+    which the run ends early. Raises CycleganError.
     """
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    saved = team.of_leader(lambda: load_checkpoint(output))
+    saved = group.call_on_main_process(lambda: resume_checkpoint(output))
     check_same(config, saved, output)
 
-    nets = build_networks(config, team.device)
-    if start and not saved:
-        begin_from(start, nets, config)
+    nets = build_networks(config, group.device)
+    if initialisation and not saved:
+        initialise(initialisation, nets, config)
     if config.constancy:
-        nets.encoder = team.leader_first(
-            lambda: load_or_train_encoder(data, team.device, seed=config.seed, holdout=config.validation)
+        nets.encoder = group.main_process_first(
+            lambda: load_or_train_encoder(data, group.device, seed=config.seed, holdout=config.validation)
         )
     torch.manual_seed(config.seed)  # again: not every process has trained the encoder
-    state = TrainingState(config, nets, team, init=start.translation.source if start else None)
-    batches = Batches(config, data, team, saved["batches"] if saved else None)
+    state = TrainingState(config, nets, group, init=initialisation.translation.source if initialisation else None)
+    batches = Batches(config, data, group, saved["batches"] if saved else None)
     if saved:
         state.from_checkpoint(saved)
     progress = budget.progress(state.pictures, state.seconds)
-    log = RunLog(output, leads=team.leads, pictures=state.pictures, progress=progress)
-    if team.world > 1 and any(mixes(net) for net in (state.generators, state.discriminators)):
+    log = RunLog(output, is_main_process=group.is_main_process, pictures=state.pictures, progress=progress)
+    if group.world > 1 and any(depends_on_the_batch(net) for net in (state.generators, state.discriminators)):
         log.say(
             "note: batch norm and minibatch_std see the pictures of their own process only: results depend on how "
             "many processes share a batch"
         )
     if saved:
         log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
-    validator = Validator(config, data, team.device, config.seed) if config.validation and team.leads else None
-    snapshots = Snapshots(config, output, crop, _shown(data, config), log, validator=validator, patience=patience)
+    validator = (
+        Validator(config, data, group.device, config.seed) if config.validation and group.is_main_process else None
+    )
+    shown = _shown(data, config) if group.is_main_process else {}
+    snapshots = Snapshots(config, output, crop, shown, log, validator=validator, patience=patience)
     batches.enter(stage_at(config, progress))  # decodes the pictures where nobody has: none of the run's time, either
     state.fit_pools(batches.rows, batches.stage.size)
 
@@ -97,51 +100,13 @@ def train(
         state.set_learning_rate(rate_factor(config, progress))
         real_a, real_b = batches.next()
 
-        # Generators: discriminators only pass the gradient through.
-        learns = progress >= config.head_start
-        state.discriminators.requires_grad_(False)
-        state.optimisers["generators"].zero_grad()
-        fakes_a, fakes_b, parts = [], [], []
-        for part_a, part_b in zip(real_a.chunk(config.accumulate), real_b.chunk(config.accumulate), strict=True):
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16), torch.set_grad_enabled(learns):
-                loss, part, fake_a, fake_b = generator_step(
-                    nets, part_a, part_b, config, step=state.steps, progress=progress, team=team
-                )
-            if learns:
-                (loss / config.accumulate).backward()
-            parts.append(part)
-            fakes_a.append(fake_a)
-            fakes_b.append(fake_b)
-        if learns:
-            state.update("generators")
-        average(state.ema, state.generators, config, stage.batch, state.pictures)
-
-        # Discriminators: their fakes go through the history first.
-        state.discriminators.requires_grad_(True)
-        state.optimisers["discriminators"].zero_grad()
-        shown_a, shown_b = state.pools["a"].query(torch.cat(fakes_a)), state.pools["b"].query(torch.cat(fakes_b))
-        for judge, name, reals, fakes, others in (
-            (nets.judge_a, "a", real_a, shown_a, real_b),
-            (nets.judge_b, "b", real_b, shown_b, real_a),
-        ):
-            for real, fake, other in zip(*(p.chunk(config.accumulate) for p in (reals, fakes, others)), strict=True):
-                with torch.autocast(team.device.type, torch.bfloat16, enabled=config.bf16):
-                    loss, part = discriminator_step(judge, real, fake, other, config, step=state.steps, team=team)
-                (loss / config.accumulate).backward()
-                parts.append({f"judge_{name}": loss.detach(), **{f"{k}_{name}": v for k, v in part.items()}})
-        state.update("discriminators")
-        if config.clip:
-            losses.clip_weights(state.discriminators, config.clip)
-
-        state.steps += 1
-        state.pictures += stage.batch
-        for part in parts:  # summed on the device: reading each step would wait for it
-            for name, value in part.items():
-                totals[name] = totals.get(name, torch.zeros((), device=team.device)) + value
-                counted[name] = counted.get(name, 0) + 1
-        if team.world > 1 and state.steps < next_look and budget.progress(state.pictures, state.seconds) < 1:
+        means_of_step = training_step(state, real_a, real_b, progress=progress)
+        for name, value in means_of_step.items():  # summed on the device: reading each step would wait for it
+            totals[name] = totals.get(name, torch.zeros((), device=group.device)) + value
+            counted[name] = counted.get(name, 0) + 1
+        if group.world > 1 and state.steps < next_look and budget.progress(state.pictures, state.seconds) < 1:
             continue
-        looks = team.all((time.monotonic() - first_second, stop_asked()))
+        looks = group.gather((time.monotonic() - first_second, stop_asked()))
         now, stopping = looks[0][0], any(asked for _, asked in looks)
         step_seconds = max(now - state.seconds, 1e-6) / (state.steps - last_look)  # the leader's, in all processes
         state.seconds, last_look = now, state.steps
@@ -151,21 +116,21 @@ def train(
         log.advance(progress, rate)
 
         if ending or state.seconds - last_report > REPORT_SECONDS:
-            means = {name: round(float(team.mean(total)) / counted[name], 4) for name, total in totals.items()}
+            means = {name: round(float(group.mean(total)) / counted[name], 4) for name, total in totals.items()}
             _report(state, budget, log, rate, means)
             if names := broken(means):
                 raise CycleganError(
                     f"the losses {', '.join(names)} are no longer finite numbers; nothing saved before was changed: "
                     "start again in another --output with a lower --learning-rate"
                 )
-            for note in snapshots.watch.losses(means, progress):
+            for note in snapshots.diagnostics.losses(means, progress):
                 log.say(f"note: {note}")
             totals, counted = {}, {}
             last_report, pictures_at_report = state.seconds, state.pictures
         if state.seconds - last_snapshot > 60 * snapshot_minutes:
             translation, taken_at = snapshots.take(state, batches, progress), state.steps
             ended = snapshots.no_longer_improves(state)
-            last_snapshot = team.told(time.monotonic() - first_second)
+            last_snapshot = group.broadcast(time.monotonic() - first_second)
     if ended:
         log.say(f"The validation score has not improved for {patience} snapshots: ending here")
     if taken_at != state.steps:

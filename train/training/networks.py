@@ -1,5 +1,7 @@
 """From a config to networks: generators, discriminators, and the averaged generators."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 
@@ -8,7 +10,27 @@ from cyclegan_core.networks import build_discriminator
 from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
 from cyclegan_core.translations.translation import build_generators
 from train.config.train_config import TrainConfig
-from train.training.step import Networks
+
+
+@dataclass
+class Networks:
+    """The networks that are trained: two generators and two discriminators.
+
+    discriminator_a: tells real pictures of domain A from translated ones; discriminator_b likewise. encoder: frozen,
+    float (B, 3, S, S) to features (B, D), for feature constancy; None where the config does not ask for it.
+    """
+
+    a_to_b: nn.Module
+    b_to_a: nn.Module
+    discriminator_a: nn.Module
+    discriminator_b: nn.Module
+    encoder: nn.Module | None = None
+
+    def generators(self) -> dict[str, nn.Module]:
+        return {"a_to_b": self.a_to_b, "b_to_a": self.b_to_a}
+
+    def discriminators(self) -> dict[str, nn.Module]:
+        return {"discriminator_a": self.discriminator_a, "discriminator_b": self.discriminator_b}
 
 
 def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
@@ -19,13 +41,14 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
         generator=config.generator,
         generator_arguments=config.generator_arguments,
         crop=crop,
-        output=config.output,  # type: ignore[arg-type]  # checked by TrainConfig
+        output=config.output,
         data_licence=config.data_licence,
     )
 
 
 def check_described(config: TrainConfig) -> None:
-    """Raises CycleganError where the translation that the run makes could not be read again, such as for its name."""
+    """Raises CycleganError where the discriminators cannot be built, or the translation could not be read again."""
+    build_discriminator(config.discriminator, config.discriminator_arguments)
     try:
         TranslationConfig.from_dict(describe(config, None).to_dict())
     except TranslationError as error:
@@ -35,16 +58,17 @@ def check_described(config: TrainConfig) -> None:
 def build_networks(config: TrainConfig, device: torch.device) -> Networks:
     """New networks on the device. Raises CycleganError."""
     generators = build_generators(describe(config, None))
-    judges = [build_discriminator(config.discriminator, config.discriminator_arguments) for _ in Direction]
+    discriminators = [build_discriminator(config.discriminator, config.discriminator_arguments) for _ in Direction]
     for stage in config.all_stages():
-        _check_size(stage.size, [*generators.values(), *judges])
+        _check_size(stage.size, [*generators.values(), *discriminators])
     placed = [
         net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for net in (*generators.values(), *judges)
+        for net in (*generators.values(), *discriminators)
     ]
     nets = Networks(*placed)
     if config.compile:
-        # In place: names of weights stay as they are. Compiled networks have no slopes of slopes, which penalties need.
+        # In place, so that names of weights stay as they are. Compiled networks have no gradients of gradients, which
+        # the penalties need.
         compiled = [*nets.generators().values()]
         if not (config.r1 or config.gradient_penalty):
             compiled += nets.discriminators().values()

@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Crop, Direction
-from cyclegan_core.translations.translation import CONFIG_FILE, Translation, embedded_names
+from cyclegan_core.translations.translation import Translation
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.evaluation.samples import save_snapshot_sheet, show_translated
 from train.training.checkpoint import save_checkpoint
-from train.training.diagnostics import Watch
+from train.training.diagnostics import Diagnostics
 from train.training.logs import RunLog
 from train.training.networks import describe
+from train.training.run_folder import BEST_FOLDER, TRANSLATION_FOLDER
 from train.training.state import TrainingState
 
-TRANSLATION_FOLDER, BEST_FOLDER = "translation", "best"
 SHOWN = 8  # pictures of each domain on the sample sheet
 SHEET_SIDE = 128  # pixels of each on it
 
@@ -51,7 +51,7 @@ class Snapshots:
     log: RunLog
     validator: Scores | None = None
     patience: int | None = None
-    watch: Watch = field(default_factory=Watch)
+    diagnostics: Diagnostics = field(default_factory=Diagnostics)
 
     def take(self, state: TrainingState, batches: Batches, progress: float) -> Translation:
         """Called by all processes; the leading one writes. Raises CycleganError where weights are not finite numbers.
@@ -65,29 +65,29 @@ class Snapshots:
                 "--output with a lower --learning-rate"
             )
         translation = self._translation(state, batches)
-        if state.team.leads:
+        if state.group.is_main_process:
             self._score(state, translation, counts=progress >= self.config.head_start)
-        state.best = state.team.told(state.best)
-        checkpoint = state.to_checkpoint(batches)
-        if state.team.leads:
+        state.best = state.group.broadcast(state.best)
+        checkpoint = {**state.to_checkpoint(), "batches": batches.to_checkpoint()}
+        if state.group.is_main_process:
             save_checkpoint(self.output, checkpoint)
             translation.save(self.output / TRANSLATION_FOLDER)
             self._show(state, progress)
-        state.team.wait()
+        state.group.barrier()
         return translation
 
     def no_longer_improves(self, state: TrainingState) -> bool:
         return self.patience is not None and state.best.get("since", 0) >= self.patience
 
     def _translation(self, state: TrainingState, batches: Batches) -> Translation:
-        device = state.team.device
+        device = state.group.device
         summary = {
             "pictures": state.pictures,
             "minutes": round(state.seconds / 60, 1),
             "device": torch.cuda.get_device_name(device)
             if device.type == "cuda"
             else f"{torch.get_num_threads()} CPU core(s)",
-            "processes": state.team.world,
+            "processes": state.group.world,
             "command": _command(),
             "commit": _commit(),
             **({"init": state.init} if state.init else {}),
@@ -126,7 +126,7 @@ class Snapshots:
     def _show(self, state: TrainingState, progress: float) -> None:
         """The sample sheet, and what can be read off it."""
         config = self.config
-        look: dict[str, Any] = {"size": config.size, "output": config.output}
+        look: dict[str, Any] = {"size": config.size, "output": config.output, "gain": 1.0}
         whole = self.crop is None
         path = self.output / f"samples_{state.pictures:08d}.png"
         generators = dict(state.ema.items())
@@ -135,7 +135,9 @@ class Snapshots:
         names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
         for direction, generator in generators.items():
             after = torch.from_numpy(show_translated(generator, self.shown[direction], whole=whole, **look))
-            notes = self.watch.pictures(self.shown[direction], after.permute(0, 3, 1, 2), names[direction], progress)
+            notes = self.diagnostics.pictures(
+                self.shown[direction], after.permute(0, 3, 1, 2), names[direction], progress
+            )
             for note in notes:
                 self.log.say(f"note: {note}")
 
@@ -158,17 +160,3 @@ def _commit() -> str:
         return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-def best_or_last(output: Path) -> Path:
-    """The folder of the translation that a run is to be known by: the best by validation, else the last."""
-    best = output / BEST_FOLDER
-    return best if (best / CONFIG_FILE).is_file() else output / TRANSLATION_FOLDER
-
-
-def read_translation(name: str, *, revision: str | None = None) -> Translation:
-    """What `Translation.from_pretrained` reads, or the best translation in a run's folder. Raises CycleganError."""
-    run = Path(name)
-    if name not in embedded_names() and not (run / CONFIG_FILE).exists() and best_or_last(run).is_dir():
-        name = str(best_or_last(run))
-    return Translation.from_pretrained(name, revision=revision)

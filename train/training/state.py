@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.image_pool import ImagePool
 from train.config.train_config import TrainConfig
-from train.data.batches import Batches
-from train.training.distributed import Team
-from train.training.step import Networks
+from train.training.distributed import ProcessGroup
+from train.training.networks import Networks
 
 
 class TrainingState:
@@ -21,30 +20,30 @@ class TrainingState:
     optimisers. init: what the generators were at the start, in words, if not new.
     """
 
-    def __init__(self, config: TrainConfig, nets: Networks, team: Team, init: str | None = None) -> None:
-        self.config, self.nets, self.team = config, nets, team
+    def __init__(self, config: TrainConfig, nets: Networks, group: ProcessGroup, init: str | None = None) -> None:
+        self.config, self.nets, self.group = config, nets, group
         self.generators = nn.ModuleDict(nets.generators())
         self.discriminators = nn.ModuleDict(nets.discriminators())
         self.ema = copy.deepcopy(self.generators).eval().requires_grad_(False)
         self.optimisers = {
-            side: torch.optim.Adam(group.parameters(), config.learning_rate, betas=config.betas, fused=True)
-            for side, group in (("generators", self.generators), ("discriminators", self.discriminators))
+            side: torch.optim.Adam(networks.parameters(), config.learning_rate, betas=config.betas, fused=True)
+            for side, networks in (("generators", self.generators), ("discriminators", self.discriminators))
         }
-        self.pools = {side: ImagePool(config.pool, rank=team.rank, world=team.world) for side in "ab"}
+        self.pools = {side: ImagePool(config.pool, rank=group.rank, world=group.world) for side in "ab"}
         self.pictures, self.steps, self.seconds = 0, 0, 0.0
         self.init = init
         self.best: dict[str, Any] = {}  # the best validation score, and how many snapshots ago it was
 
     def set_learning_rate(self, factor: float) -> None:
-        """factor: of the config's rate."""
+        """Sets both rates to `factor` times the config's, for the discriminators times `discriminator_pace`."""
         for side, pace in (("generators", 1.0), ("discriminators", self.config.discriminator_pace)):
-            for group in self.optimisers[side].param_groups:
-                group["lr"] = self.config.learning_rate * pace * factor
+            for parameters in self.optimisers[side].param_groups:
+                parameters["lr"] = self.config.learning_rate * pace * factor
 
     def update(self, side: str) -> None:
         """One step of an optimiser with the mean gradients of all processes."""
         parameters = [p for group in self.optimisers[side].param_groups for p in group["params"]]
-        self.team.mean_gradients(parameters)
+        self.group.average_gradients(parameters)
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
         self.optimisers[side].step()
@@ -55,9 +54,12 @@ class TrainingState:
             if pool.pictures is not None and (len(pool.pictures), pool.pictures.shape[-1]) != (rows, size):
                 pool.clear()
 
-    def to_checkpoint(self, batches: Batches) -> dict[str, Any]:
-        """Plain values and tensors. Every process has to call this, as each has its own part of the histories."""
-        device = self.team.device
+    def to_checkpoint(self) -> dict[str, Any]:
+        """The whole state, without the position in the data, as plain values and tensors.
+
+        Every process has to call this, as each holds its own part of the histories.
+        """
+        device = self.group.device
         pools = {side: self._whole_pool(pool) for side, pool in self.pools.items()}
         return {
             "config": self.config.to_dict(),
@@ -68,7 +70,6 @@ class TrainingState:
             },
             "optimisers": {side: optimiser.state_dict() for side, optimiser in self.optimisers.items()},
             "pools": pools,
-            "batches": batches.to_checkpoint(),
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
             "pictures": self.pictures,
@@ -90,8 +91,8 @@ class TrainingState:
             self.pictures, self.seconds, self.steps = saved["pictures"], saved["seconds"], saved["steps"]
             self.best, self.init = saved["best"], saved.get("init", self.init)
             torch.set_rng_state(saved["rng"])
-            if self.team.device.type == "cuda" and saved["cuda_rng"] is not None:
-                torch.cuda.set_rng_state(saved["cuda_rng"], self.team.device)
+            if self.group.device.type == "cuda" and saved["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(saved["cuda_rng"], self.group.device)
         except (KeyError, TypeError, RuntimeError) as error:
             raise CycleganError(
                 "the checkpoint was written by another version of this program; use another --output"
@@ -99,14 +100,14 @@ class TrainingState:
 
     def _whole_pool(self, pool: ImagePool) -> dict[str, Any]:
         state = pool.state_dict()
-        if self.team.world > 1 and state["pictures"] is not None:
-            state["pictures"] = torch.cat([rows.cpu() for rows in self.team.all(state["pictures"].cpu())])
+        if self.group.world > 1 and state["pictures"] is not None:
+            state["pictures"] = torch.cat([rows.cpu() for rows in self.group.gather(state["pictures"].cpu())])
         return state
 
     def _own_rows(self, state: dict[str, Any]) -> dict[str, Any]:
         pictures: Tensor | None = state["pictures"]
         if pictures is None:
             return state
-        rows = len(pictures) // self.team.world
-        own = pictures[self.team.rank * rows :][:rows].to(self.team.device)
+        rows = len(pictures) // self.group.world
+        own = pictures[self.group.rank * rows :][:rows].to(self.group.device)
         return {**state, "pictures": own.clone()}
