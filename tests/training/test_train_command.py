@@ -152,7 +152,7 @@ def test_a_start_that_was_cut_in_another_way_is_noted(
         (["--set", "generator_arguments=3"], "generator_arguments must be a valid dictionary, not 3"),
         (["--set", "discriminator_arguments=3"], "discriminator_arguments must be a valid dictionary, not 3"),
         (["--set", 'discriminator_arguments={"chanels": 3}'], "chanels"),
-        (["--set", 'discriminator_arguments={"channels": "three"}'], "channels"),
+        (["--set", 'discriminator_arguments={"channels": "three"}'], "arguments of PatchDiscriminator are wrong"),
         (["--set", "discriminator=NoSuch"], "NoSuch"),
         (["--set", "adversarial=wasserstein"], "needs a critic with limits: set gradient_penalty=10"),
     ],

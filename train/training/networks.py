@@ -47,7 +47,8 @@ def describe(config: TrainConfig, crop: Crop | None) -> TranslationConfig:
 
 
 def check_described(config: TrainConfig) -> None:
-    """Raises CycleganError where the translation that the run makes could not be read again, such as for its name."""
+    """Raises CycleganError where the discriminators cannot be built, or the translation could not be read again."""
+    build_discriminator(config.discriminator, config.discriminator_arguments)
     try:
         TranslationConfig.from_dict(describe(config, None).to_dict())
     except TranslationError as error:
