@@ -243,8 +243,10 @@ def count_arithmetic(
 ) -> float:
     """Operations per picture, two for each multiplication and addition, backward passes included.
 
-    The mean over as many steps as it takes for every loss to have its turn; matrix products and convolutions count.
+    The mean over as many steps as it takes for every loss to have its turn; matrix products and convolutions count, but
+    for those of the R1 penalty, whose slopes of slopes the counter cannot follow.
     """
+    config = replace(config, r1=0.0)
     steps = max(config.cycle_every, config.identity_every) if build is our_loop else 1
     step = build(config, group, *pictures)
     with FlopCounterMode(display=False) as counter:

@@ -62,7 +62,7 @@ def test_the_arithmetic_is_that_of_the_networks() -> None:
 
 
 def test_the_figures_fit_together(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ["--preset", "gender", "--size", "24", "--batch", "3", "--seconds", "0.6", "--device", "cpu", "--no-bf16"]
+    asked = ["--preset", "cyclegan", "--size", "24", "--batch", "3", "--seconds", "0.6", "--device", "cpu", "--no-bf16"]
     assert benchmark.main([*asked, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     plain, ours = said["loops"]
@@ -72,7 +72,7 @@ def test_the_figures_fit_together(capsys: pytest.CaptureFixture[str]) -> None:
     for loop in (plain, ours):
         assert loop["share"] == pytest.approx(loop["pictures_per_second"] * loop["arithmetic"] / loop["peak"])
         assert loop["share"] > 0  # of a peak that is measured, on a machine that may have been busy then
-    assert ours["arithmetic"] < plain["arithmetic"]  # this recipe does not take every loss in every step
+    assert ours["arithmetic"] == pytest.approx(plain["arithmetic"], rel=0.02)  # the paper's recipe, loss by loss
 
 
 def test_what_people_read_has_both_loops_and_the_ratio(
@@ -103,11 +103,12 @@ def test_wrong_arguments_are_for_argparse(wrong: list[str]) -> None:
 def test_a_size_that_the_networks_do_not_take_is_a_sentence(
     size: str, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert benchmark.main(["--preset", "gender", "--size", size, "--device", "cpu", "--seconds", "0.1"]) == 1
+    assert benchmark.main(["--preset", "cyclegan", "--size", size, "--device", "cpu", "--seconds", "0.1"]) == 1
     assert words in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_ours_is_faster_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark.main(["--preset", "gender", "--seconds", "9", "--device", "cpu", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["ratio"] > 1.5
+    ratio = json.loads(capsys.readouterr().out)["ratio"]
+    assert ratio > (1.5 if benchmark.has_bf16(torch.device("cpu")) else 1.0)

@@ -202,7 +202,8 @@ def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None
 
 
 def command(crops: Path, output: Path, *more: str) -> list[str]:
-    script = "import sys; from train import presets, run; from tests.training.test_train import TINY;"
+    script = "import sys; from train import run; from train.config import presets;"
+    script += "from tests.training.test_train import TINY;"
     script += "presets.PRESETS['tiny'] = TINY; sys.exit(run.main(sys.argv[1:]))"
     return [
         sys.executable,

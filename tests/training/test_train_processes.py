@@ -26,18 +26,13 @@ FIELDS = {
     "generator_arguments": {"channels": 4, "blocks": 1, "norm": "channel", "residual": True},
     "discriminator_arguments": {"channels": 4, "layers": 1},
     "pool": 6,
-    "cross_domain": 0.5,
+    "cross_domain": 1.0,
     "diff_augment": "color,translation",
-    "diff_augment_probability": 0.7,
-    "gradient_clip": 10.0,
     "validation": 0,
     "stages": [[8, 4, 0.5], [16, 4, 0.5]],
-    "learning_rate": 1e-5,  # small, so that what another order of the sums changes does not grow
+    # Sums are taken in another order, and Adam makes steps of that noise; small ones, so that it does not grow.
+    "learning_rate": 1e-5,
 }
-
-
-# Convolutions by other kernels, which add the same numbers in another order.
-OTHER_KERNELS = "import sys, torch; torch.backends.mkldnn.set_flags(False); from train import run; sys.exit(run.main())"
 
 
 def command(crops: Path, output: Path, processes: int, *more: str) -> list[str]:
@@ -49,28 +44,19 @@ def command(crops: Path, output: Path, processes: int, *more: str) -> list[str]:
         "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port),
         "--num_cpu_threads_per_process", "1",
     ]  # fmt: skip
-    return [
-        sys.executable, *(launch if processes > 1 else []), str(ROOT / "train" / "run.py"),
-        *arguments(crops, output, *more)
-    ]  # fmt: skip
-
-
-def arguments(crops: Path, output: Path, *more: str) -> list[str]:
     settings = [part for name, value in FIELDS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
     return [
-        "--preset", "cyclegan", "--data", str(crops), "--output", str(output), "--device", "cpu", "--size", "16",
-        "--batch", "4", "--threads", "1", *settings, *more,
+        sys.executable, *(launch if processes > 1 else []), str(ROOT / "train" / "run.py"), "--preset", "cyclegan",
+        "--data", str(crops), "--output", str(output), "--device", "cpu", "--size", "16", "--batch", "4",
+        "--threads", "1", *settings, *more,
     ]  # fmt: skip
 
 
 def go(crops: Path, output: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:
-    return finish(command(crops, output, processes, *more))
-
-
-def finish(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=ROOT, env=os.environ | SETTINGS, text=True, capture_output=True, check=False, timeout=240
-    )
+        command(crops, output, processes, *more), cwd=ROOT, env=os.environ | SETTINGS, text=True, capture_output=True,
+        check=False, timeout=240,
+    )  # fmt: skip
 
 
 def weights(output: Path) -> list[torch.Tensor]:
@@ -82,33 +68,33 @@ def processes(output: Path) -> int:
     return Translation.load(output / "translation").config.training["processes"]
 
 
-def distance(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
-    """Euclidean, over all weights: not that of the worst one, whose gradient may be rounding alone."""
-    return float(sum((a - b).double().square().sum() for a, b in zip(one, other, strict=True))) ** 0.5
+def apart(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
+    """Mean absolute difference of the weights.
+
+    Not the largest one: where a gradient is about zero, Adam makes a whole step of the noise that another order of sums
+    leaves, and how large that noise is depends on the processor (bfloat16 tiles, width of its vectors).
+    """
+    return float(torch.cat([(a - b).abs().flatten() for a, b in zip(one, other, strict=True)]).mean())
 
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does_and_go_on_as_one(crops: Path, tmp_path: Path) -> None:
-    """They add the same numbers in another order. How much that may change is measured, as processors differ in it."""
-    folders = alone, two, reordered = [tmp_path / name for name in ("alone", "two", "reordered")]
-
-    def train(until: int, alone_by: int, two_by: int) -> list[list[torch.Tensor]]:
-        budget = ["--pictures", str(until)]
-        other_kernels = [sys.executable, "-c", OTHER_KERNELS, *arguments(crops, reordered, *budget)]
-        runs = [go(crops, alone, alone_by, *budget), go(crops, two, two_by, *budget), finish(other_kernels)]
-        for run in runs:
-            assert run.returncode == 0, run.stderr
-            assert run.stdout.count("Done:") == 1  # one of the processes speaks
-        return [weights(folder) for folder in folders]
-
-    first = train(48, alone_by=1, two_by=2)
-    assert (processes(alone), processes(two)) == (1, 2)
-    rounding = distance(first[0], first[2])
-    assert distance(first[0], first[1]) <= 5 * rounding
-    second = train(96, alone_by=2, two_by=1)  # a run of two goes on with one, and the other way round
-    moved, rounding = distance(second[0], first[0]), distance(second[0], second[2])
-    assert distance(second[0], second[1]) <= 5 * rounding
-    assert 5 * rounding < 0.01 * moved  # other draws, or gradients that are not averaged, would be far outside
+    alone = go(crops, tmp_path / "alone", 1, "--pictures", "48")
+    assert alone.returncode == 0, alone.stderr
+    two = go(crops, tmp_path / "two", 2, "--pictures", "48")
+    assert two.returncode == 0, two.stderr
+    assert two.stdout.count("Done:") == 1  # one of them speaks
+    assert (processes(tmp_path / "alone"), processes(tmp_path / "two")) == (1, 2)
+    middle = {output: weights(tmp_path / output) for output in ("alone", "two")}
+    for output in ("alone", "two"):  # a run of two goes on with one, and the other way round
+        again = go(crops, tmp_path / output, 1 if output == "two" else 2, "--pictures", "60")
+        assert again.returncode == 0, again.stderr
+        assert "Resumed after 48 pictures" in again.stdout
+    end = {output: weights(tmp_path / output) for output in ("alone", "two")}
+    learned = apart(end["alone"], middle["alone"])
+    assert learned > 1e-6
+    assert apart(middle["alone"], middle["two"]) < 0.05 * learned  # three steps' way; 0.001 to 0.004 were seen
+    assert apart(end["alone"], end["two"]) < 0.05 * learned
 
 
 @pytest.mark.slow
