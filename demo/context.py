@@ -8,8 +8,8 @@ from cyclegan_core.translations import catalog
 from demo.server.files import Files
 
 if TYPE_CHECKING:
+    from cyclegan_core.inference.registry import Status, TranslationRegistry
     from cyclegan_core.inference.studio import Studio
-    from cyclegan_core.translations.registry import Shelf, Status
 
 LOADING_SECONDS = 120.0  # that a request waits for the translations to be loaded
 # Networks run for this many visitors at a time, whatever tab they are on; the others see their place in the queue.
@@ -22,7 +22,7 @@ class PageContext:
     registry: one that is loaded already, or None where `load` is to make and load it.
     """
 
-    def __init__(self, registry: "Shelf | None", files: Files) -> None:
+    def __init__(self, registry: "TranslationRegistry | None", files: Files) -> None:
         self.files = files
         self._registry = registry
         self._loaded = threading.Event()
@@ -31,15 +31,17 @@ class PageContext:
 
     def load(self) -> None:
         """Loads the translations, which takes seconds. Raises CycleganError where none can be offered."""
-        from cyclegan_core.translations.registry import Shelf  # brings PyTorch, which takes seconds to import
+        from cyclegan_core.inference.registry import (
+            TranslationRegistry,  # brings PyTorch, which takes seconds to import
+        )
 
-        registry = Shelf()
+        registry = TranslationRegistry()
         registry.load()
         self._registry = registry
         self._loaded.set()
 
     @property
-    def registry(self) -> "Shelf":
+    def registry(self) -> "TranslationRegistry":
         """The registry of translations. Waits while it is being loaded; raises CycleganError after two minutes."""
         if not self._loaded.wait(LOADING_SECONDS) or self._registry is None:
             raise CycleganError("The translations are still being loaded. Try again in a minute.")

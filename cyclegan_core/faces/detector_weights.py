@@ -13,8 +13,8 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
+from cyclegan_core.deadline import within
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translations.deadline import within
 
 FILE = "detection_mobilenet0.25_Final.pth"
 SHA256 = "38ec7bb3c9cbfe2f40edabc05fab970a6d648747cbc534092be85d5eb9b37ed0"

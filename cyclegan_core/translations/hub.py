@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cyclegan_core.deadline import within
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.translations.deadline import within
 
 LARGEST_FILE = 512 * 2**20  # bytes; a generator of the paper has 46 MB
 SECONDS = 900.0  # for all files of a repository

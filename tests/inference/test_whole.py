@@ -17,12 +17,12 @@ from cyclegan_core.cli.main import main
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.engines import WholeEngine, _torch_pieces
+from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.inference.whole_layers import Piecewise
 from cyclegan_core.networks.layers import SelfAttention
 from cyclegan_core.translations.catalog import Entry
 from cyclegan_core.translations.config import Direction, TranslationConfig
-from cyclegan_core.translations.registry import Shelf
 from cyclegan_core.translations.translation import Translation, build_generator
 from cyclegan_core.video.stream import FaceStream
 from cyclegan_core.video.translate import VideoReport
@@ -153,7 +153,7 @@ class NoFaces:
 def context(seasons: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_SEASONS_REPO", str(seasons))
-        shelf = Shelf([Entry("seasons", "Seasons", {})])
+        shelf = TranslationRegistry([Entry("seasons", "Seasons", {})])
         shelf.load()
         shelf.studio.replace_detector(NoFaces())
         yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))

@@ -16,8 +16,8 @@ from gradio.data_classes import ImageData
 import app
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG
-from cyclegan_core.translations.registry import Shelf
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.page import build_page
@@ -38,7 +38,7 @@ def free_port() -> int:
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = Shelf(CATALOG[:1])
+        shelf = TranslationRegistry(CATALOG[:1])
     shelf.load()
     return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
 

@@ -14,8 +14,8 @@ import pytest
 from gradio.data_classes import FileData, ListFiles
 
 from cyclegan_core import images
+from cyclegan_core.inference.registry import Status, TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG, Entry
-from cyclegan_core.translations.registry import Shelf, Status
 from demo.context import PageContext
 from demo.file_input import MOST_FILES, FileInput
 from demo.server.files import Files
@@ -35,7 +35,7 @@ WEIGHTS = ROOT / "cyclegan_core" / "weights"
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = Shelf(CATALOG[:1])
+        shelf = TranslationRegistry(CATALOG[:1])
     shelf.load()
     shelf.studio.replace_detector(FaceInBright())
     return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
@@ -238,7 +238,7 @@ def test_files_come_in_by_upload_alone(tmp_path: Path) -> None:
 
 @pytest.fixture
 def gender() -> Status:
-    shelf = Shelf([Entry("gender", "Gender", {"to_female": "To female", "to_male": "To male"})])
+    shelf = TranslationRegistry([Entry("gender", "Gender", {"to_female": "To female", "to_male": "To male"})])
     shelf.load()
     (status,) = shelf.statuses()
     return status

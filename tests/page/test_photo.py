@@ -15,8 +15,8 @@ from PIL import Image
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG, Entry
-from cyclegan_core.translations.registry import Shelf
 from cyclegan_core.translations.translation import Translation
 from demo.context import PageContext
 from demo.pictures import SHOWN_SIDE
@@ -55,7 +55,7 @@ def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
         patch.setenv("CYCLEGAN_STRIPES_REPO", str(folder))
-        shelf = Shelf([CATALOG[0], Entry("stripes", "Stripes", {})])
+        shelf = TranslationRegistry([CATALOG[0], Entry("stripes", "Stripes", {})])
         shelf.load()
         shelf.studio.replace_detector(TwoFaces())
         yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))

@@ -11,8 +11,8 @@ import gradio as gr
 import pytest
 
 from cyclegan_core.errors import VideoError
+from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG
-from cyclegan_core.translations.registry import Shelf
 from cyclegan_core.video.translate import VideoReport
 from demo.context import PageContext
 from demo.server.files import Files
@@ -28,7 +28,7 @@ FEMALE, MALE = "gender:to_female", "gender:to_male"
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = Shelf(CATALOG[:1])
+        shelf = TranslationRegistry(CATALOG[:1])
     shelf.load()
     shelf.studio.replace_detector(Still())
     return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))

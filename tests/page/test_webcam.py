@@ -22,8 +22,8 @@ from PIL import Image
 
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations import catalog
-from cyclegan_core.translations.registry import Shelf
 from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.serve import serve
@@ -52,7 +52,7 @@ class OneFace:
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = Shelf([catalog.entry("gender")])
+        shelf = TranslationRegistry([catalog.entry("gender")])
         shelf.load()
     shelf.studio.replace_detector(OneFace())
     return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))

@@ -2,7 +2,7 @@
 
 import torch
 
-from train.training.diagnostics import Diagnostics, broken
+from train.monitoring.diagnostics import Diagnostics, broken
 
 
 def pictures(seed: int = 0) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from train.training.logs import LOG_FILE, RunLog
+from train.monitoring.logs import LOG_FILE, RunLog
 
 COUNTS = {"minutes": 1.0, "rate": 2.0, "left": 3.0}
 

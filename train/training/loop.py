@@ -16,11 +16,11 @@ from train.data.batches import Batches
 from train.data.folders import open_domain, spread_pictures, stored_size
 from train.evaluation.features import load_or_train_encoder
 from train.evaluation.validation import Validator
+from train.monitoring.diagnostics import broken
+from train.monitoring.logs import RunLog
 from train.training.checkpoint import check_same, resume_checkpoint
-from train.training.diagnostics import broken
 from train.training.distributed import ProcessGroup
 from train.training.initialisation import Initialisation, initialise
-from train.training.logs import RunLog
 from train.training.networks import build_networks
 from train.training.objectives import depends_on_the_batch
 from train.training.snapshots import SHOWN, Snapshots

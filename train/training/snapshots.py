@@ -19,9 +19,9 @@ from cyclegan_core.translations.translation import Translation
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.evaluation.samples import save_snapshot_sheet, show_translated
+from train.monitoring.diagnostics import Diagnostics
+from train.monitoring.logs import RunLog
 from train.training.checkpoint import save_checkpoint
-from train.training.diagnostics import Diagnostics
-from train.training.logs import RunLog
 from train.training.networks import describe
 from train.training.run_folder import BEST_FOLDER, TRANSLATION_FOLDER
 from train.training.state import TrainingState

@@ -16,7 +16,7 @@ from demo.context import PageContext
 from demo.errors import visitor_errors
 
 if TYPE_CHECKING:
-    from cyclegan_core.translations.registry import Status
+    from cyclegan_core.inference.registry import Status
 
 SHEET_FILE = "sheet.jpg"  # which train/publishing/card.py writes beside a card
 SHEET = "Test faces drawn at random, not chosen: each row of photos above, what was made of them below."

@@ -1,4 +1,4 @@
-"""`Shelf`: what the page offers, embedded translations at once, those of the Hub when they have come and work."""
+"""What the page offers: embedded translations at once, those of the Hub when they have come and work."""
 
 import os
 import threading
@@ -84,7 +84,7 @@ class Source:
         return f"folder {Path(self.name).name}" if self.kind == "folder" else EMBEDDED
 
 
-class Shelf:
+class TranslationRegistry:
     """What the page offers: a studio, and where its parts come from. Safe for many threads.
 
     entries: those of the catalog and the environment where it is None. seconds: after which a repository, or the

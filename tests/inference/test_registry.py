@@ -16,10 +16,10 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.registry import Status, TranslationRegistry
 from cyclegan_core.translations import translation
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.config import Direction
-from cyclegan_core.translations.registry import Shelf, Status
 from cyclegan_core.translations.translation import Translation
 from tests import ROOT
 from tests.support.hub_server import COMMIT, NEXT_COMMIT, Hub, point_client, serving
@@ -65,24 +65,24 @@ def write_other(tiny_translation: Path, folder: Path, *, whole: bool = False, sc
     (folder / "README.md").write_text("# A card")
 
 
-def loaded(*entries: Entry, seconds: float = 10.0, patience: float = 5.0) -> Shelf:
-    shelf = Shelf(entries or None, seconds=seconds, patience=patience)
+def loaded(*entries: Entry, seconds: float = 10.0, patience: float = 5.0) -> TranslationRegistry:
+    shelf = TranslationRegistry(entries or None, seconds=seconds, patience=patience)
     shelf.load()
     return shelf
 
 
-def pulled(*entries: Entry, seconds: float = 10.0) -> Shelf:
+def pulled(*entries: Entry, seconds: float = 10.0) -> TranslationRegistry:
     shelf = loaded(*entries, seconds=seconds)
     shelf.pull()
     assert shelf.wait(60)
     return shelf
 
 
-def status(shelf: Shelf, name: str = "gender") -> Status:
+def status(shelf: TranslationRegistry, name: str = "gender") -> Status:
     return next(status for status in shelf.statuses() if status.entry == name)
 
 
-def output(shelf: Shelf, direction: str) -> np.ndarray:
+def output(shelf: TranslationRegistry, direction: str) -> np.ndarray:
     """What the studio makes of a picture, by a chain of one step."""
     studio = shelf.studio
     return studio.blend(PICTURE, studio.generate(PICTURE, [FACE], [studio.chain(direction)])).picture
@@ -111,7 +111,7 @@ def test_embedded_weights_are_at_work_and_the_rest_is_not_offered() -> None:
 
 def test_nothing_at_all_is_an_error() -> None:
     with pytest.raises(CycleganError, match="no translation can be offered"):
-        Shelf(CATALOG[1:]).load()
+        TranslationRegistry(CATALOG[1:]).load()
 
 
 @pytest.mark.parametrize("revision", [None, "main", COMMIT])
@@ -227,7 +227,7 @@ def test_without_a_network_the_studio_goes_on(tmp_path: Path, monkeypatch: pytes
     check_kept(pulled(on_hub()), "the Hub cannot be reached")
 
 
-def check_kept(shelf: Shelf, says: str) -> None:
+def check_kept(shelf: TranslationRegistry, says: str) -> None:
     now = status(shelf)
     assert (now.state, now.source, now.labels) == ("kept", "embedded", GENDER.labels)
     assert now.sentence.startswith("The embedded weights stay at work: ")
