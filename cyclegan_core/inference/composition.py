@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.tone import Tone
 
 Output = Literal["change", "picture"]
 STRIP = 256  # rows that are laid at a time
@@ -30,14 +31,17 @@ class GeneratedFace:
     output: Output
 
 
-def lay(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
-    """Lays it over an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1]."""
+def lay(picture: NDArray[np.uint8], item: GeneratedFace, strength: float, tone: Tone | None = None) -> None:
+    """Lays it over an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1].
+
+    tone: of a grey or toned picture, whose faces stay so; what was made of a whole picture keeps its own colours.
+    """
     if item.alignment is None:
         _lay_whole(picture, item, strength)
     elif item.output == "change":
-        add_change(picture, item.alignment, item.generated * np.float32(strength))
+        add_change(picture, item.alignment, item.generated * np.float32(strength), tone)
     else:
-        paste(picture, item.alignment, item.generated, strength)
+        paste(picture, item.alignment, item.generated, strength, tone)
 
 
 def _lay_whole(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
@@ -55,12 +59,17 @@ def _lay_whole(picture: NDArray[np.uint8], item: GeneratedFace, strength: float)
 
 
 def close_up(
-    picture: NDArray[np.uint8], items: tuple[GeneratedFace, ...], strength: float, size: int
+    picture: NDArray[np.uint8],
+    items: tuple[GeneratedFace, ...],
+    strength: float,
+    size: int,
+    tone: Tone | None = None,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One face before and after, upright in a square of its own: two RGB uint8 (size, size, 3).
 
     items: the layers of that face, at least one, in the order in which they were made. The square is that of the widest
-    crop among them. Here a painted face fills its square, as there is no picture around it to fade into.
+    crop among them. Here a painted face fills its square, as there is no picture around it to fade into. tone: that of
+    the picture, see `Tone.of`.
     """
     alignments = [item.alignment for item in items if item.alignment is not None]
     if not alignments:
@@ -77,6 +86,8 @@ def close_up(
         placed = GeneratedFace(item.face, alignment, item.generated, item.output)
         if item.output == "picture" and np.allclose(alignment.at_size(size).matrix, np.eye(2, 3)):
             _lay_whole(after, placed, strength)
+            if tone is not None:
+                np.copyto(after, np.rint(tone.keep(before, after.astype(np.float32))).clip(0, 255).astype(np.uint8))
         else:
-            lay(after, placed, strength)
+            lay(after, placed, strength, tone)
     return before, after

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.tone import Tone
 from cyclegan_core.inference.composition import GeneratedFace, lay
 from cyclegan_core.inference.translator import FaceTranslator, TranslatedPicture, blend, check_picture, check_strength
 
@@ -122,6 +123,7 @@ class Studio:
 
         asked = [[step for step in chain if step not in wholes] for chain in chains]
         layers: list[list[GeneratedFace]] = [[] for _ in faces]
+        tone = Tone.of(ground) if any(len(chain) > 1 for chain in asked) else None
         for depth in range(max(map(len, asked), default=0)):
             sharing: dict[Step, list[int]] = defaultdict(list)
             for index, chain in enumerate(asked):
@@ -136,7 +138,7 @@ class Studio:
             if continuing and ground is picture:
                 ground = np.array(picture, subok=False)
             for _, item in continuing:
-                lay(ground, item, 1.0)
+                lay(ground, item, 1.0, tone)
             for index, item in made:
                 layers[index].append(item)
         below = (tuple(under),) if under else ()

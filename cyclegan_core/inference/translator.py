@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.tone import Tone
 from cyclegan_core.inference import tiling
 from cyclegan_core.inference.composition import GeneratedFace, close_up, lay
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
@@ -147,16 +148,17 @@ class FaceTranslator:
 def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float) -> TranslatedPicture:
     """A new picture with the layers of every face laid over it: RGB uint8 (H, W, 3), a strength in [0, 1]."""
     result = np.array(picture, subok=False)
+    tone = Tone.of(picture) if strength > 0 else None
     if strength > 0:
         # The nearest face last, so that it lies over those behind it; whole pictures lie under all faces.
         for items in sorted(layers, key=lambda items: max((i.face.width for i in items if i.face), default=0.0)):
             for item in items:
-                lay(result, item, strength)
+                lay(result, item, strength, tone)
     shown = []
     for items in layers:
         faces = [item.face for item in items if item.face]
         if faces:
-            shown.append(TranslatedFace(faces[0], *close_up(picture, tuple(items), strength, SHOWN_SIZE)))
+            shown.append(TranslatedFace(faces[0], *close_up(picture, tuple(items), strength, SHOWN_SIZE, tone)))
     return TranslatedPicture.of(result, shown)
 
 

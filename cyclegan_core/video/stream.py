@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment, fit_similarity
+from cyclegan_core.faces.tone import Tone
 from cyclegan_core.inference.composition import GeneratedFace, lay
 from cyclegan_core.inference.studio import Chain, Studio
 from cyclegan_core.inference.translator import check_picture, check_strength
@@ -162,10 +163,11 @@ def _shapes(layers: tuple[GeneratedFace, ...]) -> list[object]:
 def _composed(frame: NDArray[np.uint8], made: _Made, tracks: list[Track], strength: float) -> NDArray[np.uint8]:
     """A new frame with all that was made laid over it, each face where it is now."""
     result = _laid(frame, made.under, strength)
+    tone = Tone.of(result) if tracks else None
     for track in tracks:
         if strength > 0 and track.number in made.looks:
             for item in made.looks[track.number].layers:
-                lay(result, _moved(item, track), strength * track.presence)
+                lay(result, _moved(item, track), strength * track.presence, tone)
     return result
 
 

@@ -277,7 +277,7 @@ def test_phone_photo_of_50_megapixels() -> None:
 
 
 def test_strips_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_STRIP_PIXELS", 7 * 64)
+    monkeypatch.setattr(images.strips, "STRIP_PIXELS", 7 * 64)
     for form in ("PNG", "TIFF"):
         assert np.array_equal(images.load(encode(photo(), form)), photo())
 

