@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment
+from cyclegan_core.faces.tone import Tone
 
 STRIP = 256  # rows blended at a time, so that a large face in a 48-megapixel photo needs little memory
 # The mask is a superellipse that just touches the sides of the crop: rounder than a square, fuller than an ellipse.
@@ -25,27 +26,43 @@ def feathered_mask(size: int) -> NDArray[np.float32]:
     return mask.astype(np.float32)
 
 
-def add_change(picture: NDArray[np.uint8], alignment: Alignment, change: NDArray[np.float32]) -> None:
+def add_change(
+    picture: NDArray[np.uint8], alignment: Alignment, change: NDArray[np.float32], tone: Tone | None = None
+) -> None:
     """Adds a change to a picture, in place.
 
     picture: RGB uint8 (H, W, 3). change: float32 (s, s, 3) in units of 1/255, of any side s: it is enlarged, not the
-    picture, so that the photo keeps its full resolution and every pore. Faded out by the feathered mask.
+    picture, so that the photo keeps its full resolution and every pore. Faded out by the feathered mask. tone: of a
+    grey or toned picture, which stays so.
     """
     faded = change * feathered_mask(change.shape[0])[..., None]
     for strip, warped in _warped_strips(picture, alignment, faded):
-        np.copyto(strip, np.rint(strip + warped).clip(0, 255).astype(np.uint8))
+        _write(strip, strip + warped, tone)
 
 
-def paste(picture: NDArray[np.uint8], alignment: Alignment, crop: NDArray[np.float32], strength: float) -> None:
+def paste(
+    picture: NDArray[np.uint8],
+    alignment: Alignment,
+    crop: NDArray[np.float32],
+    strength: float,
+    tone: Tone | None = None,
+) -> None:
     """Paints a crop over a picture, in place, for generators that paint the whole face anew.
 
     picture: RGB uint8 (H, W, 3). crop: float32 (s, s, 3) in [0, 255]. strength: opacity in [0, 1].
+    tone: as for `add_change`.
     """
     mask = feathered_mask(crop.shape[0])[..., None] * np.float32(strength)
     # Premultiplied, so that what lies outside the crop never bleeds into the edge.
     for strip, warped in _warped_strips(picture, alignment, np.concatenate([crop * mask, mask], axis=2)):
         alpha = warped[..., 3:]
-        np.copyto(strip, np.rint(strip * (1 - alpha) + warped[..., :3]).clip(0, 255).astype(np.uint8))
+        _write(strip, strip * (1 - alpha) + warped[..., :3], tone)
+
+
+def _write(strip: NDArray[np.uint8], changed: NDArray[np.float32], tone: Tone | None) -> None:
+    if tone is not None:
+        changed = tone.keep(strip, changed)
+    np.copyto(strip, np.rint(changed).clip(0, 255).astype(np.uint8))
 
 
 def _warped_strips(

@@ -11,6 +11,7 @@ from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.haar import HaarDetector
+from cyclegan_core.faces.long_pictures import detect_in_parts, is_long, part_length
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
 
 # RMS distance of aligned landmarks from the template, as a fraction of the crop. Measured with RetinaFace: 99 % of
@@ -22,12 +23,14 @@ TURNED_SIDE = 640  # longest side at which turned views are compared: they cost 
 
 
 class Detector(Protocol):
-    """Finds faces. `detect` takes RGB uint8 (H, W, 3); safe to call from several threads at once."""
+    """What finds faces in a picture. Its methods may be called from several threads at once."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that is shown to people."""
 
-    def detect(self, picture: NDArray[np.uint8]) -> list[Face]: ...
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB uint8 (H, W, 3) picture, with the best score first."""
 
 
 def find_detector() -> Detector:
@@ -40,14 +43,15 @@ def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
     """Faces of an RGB uint8 (H, W, 3) picture that can be aligned, from left to right.
 
     Where no upright face is certain the picture is tried turned by 90, 270 and 180 degrees as well: photographs
-    without an EXIF orientation often lie on their side.
+    without an EXIF orientation often lie on their side. A picture that is much longer than wide, such as a panorama, is
+    searched in overlapping parts.
     """
-    faces = detector.detect(picture)
+    faces = _detect(detector, picture)
     if not any(_certain(face) for face in faces):
         quarters = _best_orientation(detector, picture, faces)
         if quarters:
             height, width = picture.shape[:2]
-            turned = detector.detect(np.ascontiguousarray(np.rot90(picture, quarters)))
+            turned = _detect(detector, np.ascontiguousarray(np.rot90(picture, quarters)))
             faces = [_turn_back(face, height, width, quarters) for face in turned]
     return sorted(filter(can_be_aligned, faces), key=lambda face: face.box[0])
 
@@ -57,13 +61,18 @@ def can_be_aligned(face: Face) -> bool:
     return _fit(face)[0] < LARGEST_ERROR
 
 
+def _detect(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:
+    return detect_in_parts(detector.detect, picture) if is_long(picture) else detector.detect(picture)
+
+
 def _best_orientation(detector: Detector, picture: NDArray[np.uint8], upright: list[Face]) -> int:
     """Anticlockwise quarters after which the picture shows its faces best; 0 where no view is better than upright."""
-    scale = min(1.0, TURNED_SIDE / max(picture.shape))
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    scale = min(1.0, TURNED_SIDE / part_length(picture))
+    size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
     evidence = {0: _evidence(upright) * small.shape[0] / picture.shape[0]}
     for quarters in (1, 3, 2):
-        evidence[quarters] = _evidence(detector.detect(np.ascontiguousarray(np.rot90(small, quarters))))
+        evidence[quarters] = _evidence(_detect(detector, np.ascontiguousarray(np.rot90(small, quarters))))
     return max(evidence, key=lambda quarters: evidence[quarters])  # the first of equals: upright
 
 

@@ -46,7 +46,8 @@ class HaarDetector:
         """
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         scale = min(1.0, DETECTION_SIDE / max(grey.shape))
-        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else grey
+        size = max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale))
+        small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA) if scale < 1 else grey
         stretch = np.array([grey.shape[1] / small.shape[1], grey.shape[0] / small.shape[0]])
         faces = self._decide(picture, self._propose(small) * stretch)
         if not faces:
@@ -77,7 +78,7 @@ class HaarDetector:
     def _propose_tilted(self, grey: NDArray[np.uint8], tilt: float) -> NDArray[np.float64]:
         """Guesses after turning the picture by `tilt` degrees, in the coordinates of the unturned one."""
         shrink = min(1.0, TILTED_SIDE / max(grey.shape))
-        size = (round(grey.shape[1] * shrink), round(grey.shape[0] * shrink))
+        size = (max(1, round(grey.shape[1] * shrink)), max(1, round(grey.shape[0] * shrink)))
         smaller = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
         turn = cv2.getRotationMatrix2D(((size[0] - 1) / 2, (size[1] - 1) / 2), tilt, 1.0)
         back = cv2.invertAffineTransform(turn)

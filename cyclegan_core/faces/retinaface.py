@@ -49,13 +49,9 @@ class RetinaFaceDetector:
         height, width = picture.shape[:2]
         scale = min(1.0, DETECTION_SIDE / max(height, width))
         scale = max(scale, min(SMALLEST_SIDE / min(height, width), DETECTION_SIDE / max(height, width)))
-        resized = (
-            picture
-            if scale == 1
-            else cv2.resize(
-                picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-            )
-        )
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        resized = picture if scale == 1 else cv2.resize(picture, size, interpolation=interpolation)
         boxes, scores, landmarks = self._run(resized)
         stretch = np.array([width / resized.shape[1], height / resized.shape[0]], np.float32)
         boxes = (boxes.reshape(-1, 2, 2) * stretch).reshape(-1, 4)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.tone import Tone
 
 Output = Literal["change", "picture"]
 STRIP = 256  # rows that are composited at a time: a large picture would be in memory several times as floats
@@ -33,14 +34,17 @@ class GeneratedFace:
     stage: int = 0
 
 
-def composite(picture: NDArray[np.uint8], item: GeneratedFace, strength: float) -> None:
-    """Composites one layer onto an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1]."""
+def composite(picture: NDArray[np.uint8], item: GeneratedFace, strength: float, tone: Tone | None = None) -> None:
+    """Composites one layer onto an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1].
+
+    tone: of a grey or toned picture, whose faces stay so; what was made of a whole picture keeps its own colours.
+    """
     if item.alignment is None:
         _mix(picture, _resized(item.generated, *picture.shape[:2]), item.output, strength)
     elif item.output == "change":
-        add_change(picture, item.alignment, item.generated * np.float32(strength))
+        add_change(picture, item.alignment, item.generated * np.float32(strength), tone)
     else:
-        paste(picture, item.alignment, item.generated, strength)
+        paste(picture, item.alignment, item.generated, strength, tone)
 
 
 def composite_all(picture: NDArray[np.uint8], items: Iterable[GeneratedFace], strength: float) -> NDArray[np.uint8]:
@@ -51,8 +55,10 @@ def composite_all(picture: NDArray[np.uint8], items: Iterable[GeneratedFace], st
     """
     result = np.array(picture)
     if strength > 0:
+        tone = Tone.of(result)
         for item in sorted(items, key=_order):
-            composite(result, item, strength)
+            composite(result, item, strength, tone)
+            tone = Tone.of(result) if item.alignment is None else tone
     return result
 
 
@@ -91,16 +97,21 @@ def close_up(
     widest = min(alignments, key=lambda alignment: alignment.scale / alignment.size).at_size(size)
     before = widest.crop(picture)
     after = before.copy()
+    tone = Tone.of(picture)
     for item in sorted(items, key=_order):
         if item.alignment is None:
             _mix(after, _crop_of_whole(item.generated, picture.shape, widest), item.output, strength)
+            tone = Tone.of(after)
             continue
         # From pixels of the square to pixels of the layer's crop.
         alignment = Alignment((_square(item.alignment.matrix) @ _square(widest.inverse))[:2], item.alignment.size)
         if item.output == "picture" and np.allclose(alignment.at_size(size).matrix, np.eye(2, 3)):
+            unmixed = after.copy()
             _mix(after, _resized(item.generated, size, size), item.output, strength)
+            if tone is not None:
+                np.copyto(after, np.rint(tone.keep(unmixed, after.astype(np.float32))).clip(0, 255).astype(np.uint8))
         else:
-            composite(after, GeneratedFace(item.face, alignment, item.generated, item.output), strength)
+            composite(after, GeneratedFace(item.face, alignment, item.generated, item.output), strength, tone)
     return before, after
 
 

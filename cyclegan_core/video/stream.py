@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment, fit_similarity
+from cyclegan_core.faces.tone import Tone
 from cyclegan_core.inference.composition import GeneratedFace, composite
 from cyclegan_core.inference.studio import Chain, Studio
 from cyclegan_core.inference.translator import check_picture, check_strength, may_show_faces
@@ -183,10 +184,11 @@ def _composed(frame: NDArray[np.uint8], parts: list[_Part], tracks: list[Track],
     for part in parts:
         for item in part.whole:
             composite(result, item, strength)
+        tone = Tone.of(result) if part.faces else None
         for track in tracks:
             if strength > 0 and track.number in part.faces:
                 for item in part.faces[track.number].shown:
-                    composite(result, _moved(item, track), strength * track.presence)
+                    composite(result, _moved(item, track), strength * track.presence, tone)
     return result
 
 
