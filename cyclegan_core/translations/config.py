@@ -122,7 +122,9 @@ class _Entries(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-_DirectionName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,40}$")]
+NAME = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,63}$"
+DIRECTION_NAME = r"^[a-zA-Z0-9_-]{1,40}$"
+_DirectionName = Annotated[str, Field(pattern=DIRECTION_NAME)]
 _Coordinate = Annotated[float, Field(ge=-1, le=2)]
 _Point = Annotated[list[_Coordinate], Field(min_length=2, max_length=2)]
 
@@ -159,7 +161,7 @@ class _Crop(_Entries):
 
 class _ConfigFile(_Entries):
     format_version: int
-    name: str = Field(pattern=r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,63}$")
+    name: str = Field(pattern=NAME)
     directions: _Directions
     generator: _Generator
     crop: _Crop | None
@@ -222,7 +224,10 @@ _WORDS = {
     "a valid string": "text",
     "a valid number": "a number",
     "a valid dictionary": "an object",
-    "String should match pattern": "must match",
+}
+_PATTERNS = {
+    DIRECTION_NAME: "must be 1 to 40 letters, digits, _ or -",
+    NAME: "must be 1 to 64 letters, digits, _, - or ., and begin with none of the last two",
 }
 
 
@@ -233,6 +238,8 @@ def _sentence(error: ValidationError, prefix: str = "") -> str:
     if first["type"] == "missing":
         return f"config.json lacks {entry}"
     words = first["msg"].partition(" or instance of")[0]
+    if first["type"] == "string_pattern_mismatch":
+        words = _PATTERNS[first["ctx"]["pattern"]]
     for pydantic_words, ours in _WORDS.items():
         words = words.replace(pydantic_words, ours)
     if first["type"] in OWN_ERRORS:  # whose words say what is there

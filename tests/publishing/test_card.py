@@ -66,7 +66,7 @@ def test_a_card_without_words_says_all_that_the_run_noted(run: Path) -> None:
         "| commit | 0123abc |",
         "| minutes | 9.5 |",
         "1,234,567 of each domain",
-        "| cycle | `3.0` |",
+        "| cycle | `4.0` |",
         "It was not measured yet",
         "(sheet.jpg)",
         "nobody has judged it yet",

@@ -145,8 +145,8 @@ def test_a_start_that_was_cut_in_another_way_is_noted(
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--name", "my cats"], "name 'my cats' must be 1 to 64 letters, digits"),
-        (["--directions", "to cat,to dog"], "direction name 'to cat' must be 1 to 40 letters, digits"),
+        (["--name", "my cats"], "name must be 1 to 64 letters, digits"),
+        (["--directions", "to cat,to dog"], "directions.a_to_b must be 1 to 40 letters, digits"),
         (["--set", "gain=2"], "there is no field 'gain' to set"),
         (["--set", "validation=0.9"], "validation must be less than or equal to 0.5, not 0.9"),
         (["--set", "generator_arguments=3"], "generator_arguments must be a valid dictionary, not 3"),
