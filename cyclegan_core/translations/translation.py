@@ -99,14 +99,24 @@ class Translation:
             for name, network in distinct_networks(self.generators).items()
             for key, value in network.state_dict().items()
         }
-        partial = folder / f".{WEIGHTS_FILE}.{os.getpid()}"
-        try:
-            partial.write_bytes(save(tensors, metadata={"format": "pt"}))  # save_file would hide it from other users
-            os.replace(partial, folder / WEIGHTS_FILE)
-            partial.write_text(json.dumps(self.config.to_dict(), indent=2, ensure_ascii=False) + "\n")
-            os.replace(partial, folder / CONFIG_FILE)
-        finally:
-            partial.unlink(missing_ok=True)
+        # save_file would hide it from other users
+        _replace(folder / WEIGHTS_FILE, save(tensors, metadata={"format": "pt"}))
+        self.save_config(folder)
+
+    def save_config(self, folder: str | Path) -> None:
+        """Writes `config.json` alone, whole or not at all, and leaves the weights that lie there. Raises OSError."""
+        text = json.dumps(self.config.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        _replace(Path(folder) / CONFIG_FILE, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file anew so that a reader finds the old one or the new one, never a part."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def embedded_names() -> list[str]:

@@ -112,7 +112,7 @@ def write_card(
         images.save(images.load(sheet), folder / SHEET_FILE, quality=88)
     if "verdict" in words:
         run["quality"] = words["verdict"]  # the page shows it
-        translation.save(folder)
+        translation.save_config(folder)
     text = CARD.substitute(
         mark="" if "verdict" in words else f"{MARK}\n",
         license=_licence(config),

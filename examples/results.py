@@ -1,0 +1,53 @@
+"""Draws the README's first picture: faces of the examples as they are, then through the embedded translations.
+
+python examples/results.py examples/screenshots/results.jpg
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cyclegan_core import CycleganError, FaceTranslator, images
+from cyclegan_core.faces.detection import find_detector
+from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.studio import Studio
+from cyclegan_core.translations.translation import embedded_names
+
+FACES = {  # photo and number of the face in it, from the left: its directions
+    ("astronaut.jpg", 0): ("to_male", "older", "younger", "to_anime"),
+    ("grace_hopper.jpg", 0): ("to_male", "older", "younger", "to_anime"),
+}
+SIDE = 256
+ROOM = 2.4  # side of the shown square, in widths of the face
+
+
+def main(target: str) -> None:
+    detector = find_detector()
+    translators = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
+    studio = Studio(translators, detector)
+    rows = []
+    for (name, number), directions in FACES.items():
+        photo = images.load(Path(__file__).parent / name)
+        face = sorted(studio.find_faces(photo), key=lambda face: face.box[0])[number]
+        after = [studio.translate(photo, studio.chain(direction)).picture for direction in directions]
+        rows.append(np.concatenate([_square(picture, face) for picture in (photo, *after)], 1))
+    images.save(np.concatenate(rows), target, quality=90)
+
+
+def _square(photo: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
+    side = min(round(ROOM * face.width), *photo.shape[:2])
+    left, top = (
+        min(max(round(middle - side / 2), 0), length - side)
+        for middle, length in zip(face.landmarks[2], photo.shape[1::-1], strict=True)
+    )
+    return cv2.resize(photo[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:2] or ["results.jpg"])
+    except (CycleganError, OSError) as error:
+        sys.exit(str(error))
