@@ -1,8 +1,10 @@
 """What all tabs and endpoints of the page work with: the loaded translations and the temporary files."""
 
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations import catalog
 from demo.server.files import Files
@@ -50,6 +52,10 @@ class PageContext:
     def studio(self) -> "Studio":
         """The translators and the face detector. Waits like `registry`."""
         return self.registry.studio
+
+    def read_photo(self, file: Path) -> images.Picture:
+        """Reads a visitor's picture; of an animation, the first frame with a face. Raises PictureError."""
+        return images.load_picture(file, wanted=lambda frame: bool(self.studio().find_faces(frame)))
 
     def offered(self) -> "list[Status]":
         """The translations that can be used now. Waits like `registry`."""

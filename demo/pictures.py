@@ -1,6 +1,6 @@
 """How pictures come in from visitors, and the sizes at which they are processed and shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,14 +29,16 @@ SHOWN_SIDE = 1600  # longest side, in pixels, of the pictures on the page; the d
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A visitor's photo: RGB uint8 (H, W, 3), and its file, whose folder is named by a hash of the content."""
+    """A visitor's photo, and its file, whose folder is named by a hash of the content."""
 
-    picture: NDArray[np.uint8]
+    picture: images.Picture
     file: Path
 
 
 class PhotoInput(UploadsOnly, gr.Image):
-    """A gr.Image whose files are read by `images.load`, which knows more formats, and more traps, than gradio."""
+    """A gr.Image whose files are read by `read`, which knows more formats, and more traps, than gradio."""
+
+    read: Callable[[Path], images.Picture] = staticmethod(images.load_picture)
 
     is_template = True  # the browser shows it as the gr.Image that it is
     refused_schemes = ("http:", "https:")  # MCP clients send pictures as data URLs
@@ -47,10 +49,15 @@ class PhotoInput(UploadsOnly, gr.Image):
         with visitor_errors():
             if not Path(payload.path).exists():
                 raise PictureError("This photo has been deleted here in the meantime: choose it again.")
-            return Photo(images.load(payload.path), Path(payload.path))
+            return Photo(self.read(Path(payload.path)), Path(payload.path))
 
     def example_payload(self) -> Any:  # for the page on the API
         return {"path": "photo.jpg", "url": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+
+
+def result_suffix(picture: images.Picture, file: Path) -> str:
+    """The suffix of a translated picture: .png where a PNG or transparency came in, .jpg otherwise."""
+    return ".png" if picture.alpha is not None or file.suffix.lower() == ".png" else ".jpg"
 
 
 def generate(

@@ -42,14 +42,18 @@ class Picture:
     alpha: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def on_white(self) -> np.ndarray:
+        """The pixels laid on white where they are transparent: RGB uint8 (H, W, 3)."""
+        return self.pixels if self.alpha is None else on_white(self.pixels, self.alpha)
+
 
 def load(source: str | Path | bytes) -> np.ndarray:
     """A picture from a file's path or from its bytes, as RGB uint8 (H, W, 3) in sRGB, alpha laid on white.
 
     Everything else is as `load_picture` does it.
     """
-    picture = load_picture(source)
-    return picture.pixels if picture.alpha is None else on_white(picture.pixels, picture.alpha)
+    return load_picture(source).on_white
 
 
 def load_picture(source: str | Path | bytes, *, wanted: Wanted | None = None) -> Picture:

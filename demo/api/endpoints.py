@@ -16,7 +16,7 @@ from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.inference.sentences import NO_FACE, describe
 from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import visitor_errors
-from demo.pictures import Photo, PhotoInput, generate
+from demo.pictures import Photo, PhotoInput, generate, result_suffix
 from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.gallery.contact_sheet import COLUMNS, contact_sheet
@@ -59,7 +59,8 @@ class Endpoints:
             faces: all, largest, or numbers such as 1,3, counted from the left as /detect does.
 
         Returns:
-            the whole picture in its own size, PNG where a PNG came in and JPEG otherwise, marked as AI-altered
+            the whole picture in its own size, PNG where a PNG or transparency came in and JPEG otherwise, marked as \
+AI-altered
             JSON with every face found (as of /detect), the numbers of those translated, and the steps taken
         """
         with visitor_errors():
@@ -69,23 +70,24 @@ class Endpoints:
             if not chain:
                 raise CycleganError("Name a direction, such as to_female; /info lists them.")
             whole = studio.whole(chain)
-            found = [] if whole else studio.find_faces(photo.picture)
+            picture = photo.picture.pixels
+            found = [] if whole else studio.find_faces(picture)
             chosen = _choose(faces or "all", found)
             chains = [chain] * len(chosen) or [chain]
-            layers = generate(studio, photo.picture, [found[i] for i in chosen], chains)
-            result = studio.blend(photo.picture, layers, strength)
+            layers = generate(studio, picture, [found[i] for i in chosen], chains)
+            result = studio.blend(picture, layers, strength)
             altered = strength > 0 and any(layers)
             directions = "-".join(re.sub(r"\W+|_", "-", step.direction) for step in chain)
-            suffix = ".png" if photo.file.suffix.lower() == ".png" else ".jpg"
-            name = f"{photo.file.stem[:60]}-{directions[:60]}{suffix}"
-            file = self._context.files.write(result.picture, name, made_by=describe(chain) if altered else None)
+            name = f"{photo.file.stem[:60]}-{directions[:60]}{result_suffix(photo.picture, photo.file)}"
+            made_by = describe(chain) if altered else None
+            file = self._context.files.write(result.picture, name, made_by=made_by, alpha=photo.picture.alpha)
             return file, {
                 "faces": _described(found),
                 "translated": [i + 1 for i in chosen],
                 "whole_picture": whole,
                 "steps": [str(step) for step in chain],
                 "strength": strength,
-                "message": "" if whole or found else NO_FACE,
+                "message": " ".join((*photo.picture.notes, *([] if whole or found else [NO_FACE]))),
             }
 
     def detect(self, image: Photo | None) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class Endpoints:
 (0 to 1) and five landmarks (x, y: eyes, nose, corners of the mouth); the picture's upright size, and the detector
         """
         with visitor_errors():
-            picture = _sent(image).picture
+            picture = _sent(image).picture.pixels
             studio = self._context.studio()
             height, width = picture.shape[:2]
             faces = _described(studio.find_faces(picture))
@@ -118,19 +120,19 @@ class Endpoints:
             JSON with the order of the sheet, its columns, and the number of the face
         """
         with visitor_errors():
-            photo, strength = _sent(image), _checked(strength)
+            picture, strength = _sent(image).picture.pixels, _checked(strength)
             studio = self._context.studio()
-            found = studio.find_faces(photo.picture)
+            found = studio.find_faces(picture)
             if not found:
                 raise PictureError(NO_FACE)
             (index,) = _choose(str(face) if face else "largest", found)
             offered = [(words, studio.chain(text)) for words, text in self._context.choices()]
             offered = [(words, chain) for words, chain in offered if not studio.whole(chain)]
             chains = [chain for _, chain in offered]
-            layers = studio.generate(photo.picture, [found[index]] * len(chains), chains)
+            layers = studio.generate(picture, [found[index]] * len(chains), chains)
             from demo.tabs.photo.photo_state import draw_face  # brings PyTorch, which the page does not wait for
 
-            made = [draw_face(photo.picture, found[index], items, strength, TILE) for items in ((), *layers)]
+            made = [draw_face(picture, found[index], items, strength, TILE) for items in ((), *layers)]
             names = ["Original", *(words for words, _ in offered)]
             made_by = describe(*chains) if strength > 0 and chains else None
             sheet = contact_sheet(list(zip(names, made, strict=True)))
@@ -189,6 +191,7 @@ def add_api(context: PageContext) -> None:
     endpoints = Endpoints(context)
     with gr.Column(visible=False):
         image = SentPicture(label="image")
+        image.read = context.read_photo
         direction = gr.Textbox("to_female", label="direction", max_length=400)
         strength = gr.Number(1.0, label="strength")
         faces = gr.Textbox("all", label="faces", max_length=400)

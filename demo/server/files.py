@@ -35,10 +35,17 @@ class Files:
         folder.mkdir(parents=True)
         return folder / name
 
-    def write(self, picture: NDArray[np.uint8], name: str, *, made_by: str | None = None) -> str:
-        """Writes an RGB uint8 (H, W, 3) picture and returns its path; `made_by` as in `images.save`."""
+    def write(
+        self,
+        picture: NDArray[np.uint8],
+        name: str,
+        *,
+        made_by: str | None = None,
+        alpha: NDArray[np.uint8] | None = None,
+    ) -> str:
+        """Writes an RGB uint8 (H, W, 3) picture and returns its path; `made_by` and `alpha` as in `images.save`."""
         path = self.new(name)
-        images.save(picture, path, made_by=made_by)
+        images.save(picture, path, made_by=made_by, alpha=alpha)
         return str(path)
 
     def protect(self, owner: object, paths: Iterable[Path]) -> None:

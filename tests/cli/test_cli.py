@@ -57,7 +57,7 @@ def test_both_directions_and_the_strength_reach_the_generator(run: Run, tmp_path
     source = put(face, tmp_path / "a.png")
 
     def red(*options: str, direction: str = "to_female") -> float:
-        assert run(source, "--output", tmp_path / "out", *options, direction=direction)[0] == 0
+        assert run(source, "--output", tmp_path / "out", "--overwrite", *options, direction=direction)[0] == 0
         change = images.load(tmp_path / "out" / "a.png").astype(int) - face
         return change[..., 0].mean()
 
@@ -120,13 +120,13 @@ def test_a_file_that_is_named_twice_is_translated_once(run: Run, tmp_path: Path,
     assert tree(tmp_path / "out") == ["x.png"]
 
 
-def test_a_second_run_overwrites_the_results_of_the_first(run: Run, tmp_path: Path, face: np.ndarray) -> None:
+def test_a_second_run_with_overwrite_replaces_the_results(run: Run, tmp_path: Path, face: np.ndarray) -> None:
     source, result = put(face, tmp_path / "a.png"), tmp_path / "out" / "a.png"
     run(source, "--output", tmp_path / "out")
     first = images.load(result)
-    code, _, _ = run(source, "--output", tmp_path / "out", direction="to_male")
+    code, _, errors = run(source, "--output", tmp_path / "out", "--overwrite", direction="to_male")
 
-    assert code == 0
+    assert (code, errors) == (0, "")
     assert tree(tmp_path / "out") == ["a.png"]
     assert (images.load(result) != first).any()
 

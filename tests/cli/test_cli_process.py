@@ -69,11 +69,20 @@ def test_ctrl_c(tiny_translation: Path, tmp_path: Path) -> None:
     said, errors = process.communicate()
 
     assert (process.returncode, said) == (130, "")
-    assert errors.splitlines()[-1] == "stopped; the pictures written so far are whole"
+    last = "stopped; the pictures written so far are complete, and the same command translates the rest"
+    assert errors.splitlines()[-1] == last
     assert "Traceback" not in errors
     written = tree(tmp_path / "out")
     assert 0 < len(written) < 50
     assert all(images.load(tmp_path / "out" / name).shape == noise.shape for name in written)
+
+    before = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in written}
+    process = start("translate", tmp_path / "in", *options)
+    said, errors = process.communicate()
+    assert (process.returncode, said) == (0, f"0 translated, {50 - len(written)} without a face, 0 failed\n")
+    assert errors.startswith(f"{len(written)} skipped: ")
+    assert len(tree(tmp_path / "out")) == 50
+    assert all((tmp_path / "out" / name).stat().st_mtime_ns == time_ns for name, time_ns in before.items())
 
 
 def test_a_reader_that_has_gone() -> None:

@@ -362,3 +362,30 @@ def test_tab_offers_no_endpoint_and_all_work_takes_turns(context: PageContext) -
             waiting.append(function.name)
             assert (function.concurrency_id, function.concurrency_limit) == ("translator", 2)
     assert waiting == ["open_photo", "edit", "save"]
+
+
+def test_transparency_is_kept_and_a_file_without_its_end_is_told(actions: PhotoActions, uploads: Path) -> None:
+    opaque = picture_of(uploads / "cut.jpg")
+    (uploads / "cut.jpg").write_bytes(opaque.read_bytes()[:-2])
+    shown, _ = opened(actions, opaque)
+    assert "end" in shown["status"].split("translated in")[1], "the visitor is told"
+
+    cutout = Image.open(picture_of(uploads / "people.png"))
+    alpha = np.full((200, 400), 255, np.uint8)
+    alpha[:20] = 0
+    cutout.putalpha(Image.fromarray(alpha))
+    cutout.save(uploads / "cutout.webp", lossless=True)
+    shown, state = opened(actions, uploads / "cutout.webp")
+    assert shown["form"] == PNG, "which keeps it"
+    np.testing.assert_array_equal(np.asarray(Image.open(saved(actions, state)))[..., 3], alpha)
+    assert Image.open(saved(actions, state, form=JPEG)).getpixel((5, 5)) == (255, 255, 255)
+    assert Image.open(saved(actions, state, what="0")).mode == "RGB"
+
+
+def test_an_animation_is_opened_at_its_first_frame_with_a_face(actions: PhotoActions, uploads: Path) -> None:
+    frames = [Image.new("RGB", (400, 200), "black"), Image.open(picture_of(uploads / "people.png"))]
+    frames[0].save(uploads / "fade.webp", save_all=True, append_images=frames[1:], lossless=True)
+    shown, state = opened(actions, uploads / "fade.webp")
+    assert len(state.faces) == 2
+    assert "frame" in shown["status"]
+    assert images.load(saved(actions, state)).std() > 10

@@ -20,7 +20,7 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.inference.sentences import NO_FACE, describe
 from demo.errors import log_traceback
-from demo.pictures import generate
+from demo.pictures import generate, result_suffix
 from demo.server.files import Files
 from demo.tabs.gallery.unzip import Archive, is_zip, plain_name
 
@@ -186,9 +186,10 @@ class Batch:
         folder = self._files.new("photo").parent
         try:
             path = source.fetch(folder)
-            picture = images.load(path)
-            found = self._studio.find_faces(picture)
-            before = self._files.write(_small(picture), "before.jpg")
+            picture = images.load_picture(path, wanted=lambda frame: bool(self._studio.find_faces(frame)))
+            self.notes += picture.notes
+            found = self._studio.find_faces(picture.pixels)
+            before = self._files.write(_small(picture.on_white), "before.jpg")
         except Exception as error:
             yield self._failed(source, "", _sentence(error))
             return
@@ -204,23 +205,23 @@ class Batch:
         self,
         source: _Source,
         path: Path,
-        picture: NDArray[np.uint8],
+        photo: images.Picture,
         found: "list[Face]",
         before: str,
         words: str,
         chain: "Chain",
     ) -> Result:
-        studio = self._studio
+        studio, picture = self._studio, photo.pixels
         whole = studio.whole(chain)
         faces = [] if whole else found
         layers = generate(studio, picture, faces, [chain] * len(faces) or [chain])
         if not any(layers):
             return self._failed(source, words, NO_FACE, before)
         result = studio.blend(picture, layers, self._strength).picture
-        name = self._unique_name(path, chain)
+        name = self._unique_name(path, chain, result_suffix(photo, path))
         file = self._files.new(name)
         made_by = describe(chain) if self._strength > 0 else None
-        images.save(result, file, made_by=made_by)
+        images.save(result, file, made_by=made_by, alpha=photo.alpha)
         self._zip.write(file, name)
         rmtree(file.parent)
         self._made += 1
@@ -235,9 +236,8 @@ class Batch:
         self._rows.append({"file": source.name, "direction": words, "problem": problem})
         return Result(source.name, words, before, problem=problem)
 
-    def _unique_name(self, path: Path, chain: "Chain") -> str:
+    def _unique_name(self, path: Path, chain: "Chain", suffix: str) -> str:
         """A file name that is unique within the ZIP, even where upper and lower case are the same."""
-        suffix = ".png" if path.suffix.lower() == ".png" else ".jpg"
         stem = "-".join([path.stem, *(step.direction.replace("_", "-") for step in chain)])
         name, number = f"{stem}{suffix}", 1
         while name.casefold() in self._names:

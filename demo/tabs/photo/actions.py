@@ -16,7 +16,7 @@ from cyclegan_core.errors import PictureError
 from cyclegan_core.inference.sentences import NO_FACE
 from demo.context import PageContext
 from demo.errors import visitor_errors
-from demo.pictures import for_the_screen, generate
+from demo.pictures import for_the_screen, generate, result_suffix
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState, draw, draw_face, portrait_alignment
@@ -54,9 +54,10 @@ class PhotoActions:
         """
         with visitor_errors():
             path = self._chosen_file(event)
-            picture = images.load(path)
-            opened = self._look_at(picture, path, self._step(event), self._then(event))
-            return self._shown(self._translated(opened, picture), self._strength(event), picture, is_new=True)
+            photo = self._context.read_photo(path)
+            opened = self._look_at(photo, path, self._step(event), self._then(event))
+            translated = self._translated(opened, photo.pixels)
+            return self._shown(translated, self._strength(event), photo.pixels, is_new=True)
 
     def edit(self, event: gr.EventData, state: PhotoState | None) -> Result:
         """Applies a choice at once: another direction, face or second direction.
@@ -86,10 +87,11 @@ class PhotoActions:
         with visitor_errors():
             state = self._known(state)
             what, form = view.field(event, "what"), view.field(event, "form")
-            picture = self._reload(state)
-            result, name, chains = save_picture(self._context.studio(), state, picture, what, self._strength(event))
+            photo, strength = self._reload(state), self._strength(event)
+            result, name, chains = save_picture(self._context.studio(), state, photo.pixels, what, strength)
+            alpha = photo.alpha if what == view.WHOLE else None
             suffix = PNG if form == PNG else JPEG
-            return self._write(result, f"{name}{suffix}", made_by=made_by(chains, self._strength(event)))
+            return self._write(result, f"{name}{suffix}", made_by=made_by(chains, strength), alpha=alpha)
 
     # --- reading what the browser sent
 
@@ -142,10 +144,11 @@ class PhotoActions:
 
     # --- working on the photo
 
-    def _look_at(self, picture: NDArray[np.uint8], path: Path, step: str | None, then: str) -> PhotoState:
+    def _look_at(self, photo: images.Picture, path: Path, step: str | None, then: str) -> PhotoState:
         """The state of a new photo. step: the direction for all faces, None for the first on offer."""
+        picture = photo.pixels
         faces = tuple(self._context.studio().find_faces(picture))
-        shown = for_the_screen(picture)
+        shown = for_the_screen(photo.on_white)
         if step is None:
             first, _ = self._directions(True)
             step = first[0][1] if faces and first else ""
@@ -160,6 +163,8 @@ class PhotoActions:
             portraits=tuple(self._write(portrait, "face.jpg") for portrait in portraits),
             steps=(step,) * max(1, len(faces)),
             then=then,
+            form=result_suffix(photo, path),
+            notes=photo.notes,
         )
 
     def _translated(self, state: PhotoState, picture: NDArray[np.uint8] | None = None) -> PhotoState:
@@ -172,7 +177,7 @@ class PhotoActions:
             return state
         began = time.perf_counter()
         if any(studio.whole((step,)) for chain in chains for step in chain):
-            layers = generate(studio, self._reload(state) if picture is None else picture, state.faces, chains)
+            layers = generate(studio, self._reload(state).pixels if picture is None else picture, state.faces, chains)
         else:
             layers = self._generate(state, list(enumerate(chains)), picture)
         return replace(state, chains=chains, layers=layers, seconds=time.perf_counter() - began)
@@ -183,7 +188,7 @@ class PhotoActions:
         """The layers of pairs of face and chain of faces; networks run, in one batch, for those that are new."""
         missing = [key for key in dict.fromkeys(asked) if key[1] and key not in state.generated]
         if missing:
-            picture = self._reload(state) if picture is None else picture
+            picture = self._reload(state).pixels if picture is None else picture
             faces, chains = [state.faces[index] for index, _ in missing], [chain for _, chain in missing]
             made = self._context.studio().generate(picture, faces, chains)
             state.generated.update(zip(missing, made, strict=True))
@@ -195,10 +200,10 @@ class PhotoActions:
     def _directions(self, has_faces: bool) -> tuple[view.Choices, view.Choices]:
         return view.split_directions(self._context, has_faces=has_faces)
 
-    def _reload(self, state: PhotoState) -> NDArray[np.uint8]:
+    def _reload(self, state: PhotoState) -> images.Picture:
         if not state.file.exists():
             raise PictureError(GONE)
-        return images.load(state.file)
+        return self._context.read_photo(state.file)
 
     # --- showing it
 
@@ -223,8 +228,8 @@ class PhotoActions:
             "step": step,
             "thens": self._context.choices(),
             "save": view.save_choices(len(state.faces)),
-            "form": PNG if state.file.suffix.lower() == PNG else JPEG,
-            "status": self._status(state),
+            "form": state.form,
+            "status": " ".join((self._status(state), *state.notes)),
         }
         made = self._history_entry(state, after) if is_new and state.is_altered else gr.skip()
         return shown, state, made
@@ -239,7 +244,7 @@ class PhotoActions:
         steps = ["", *(step for _, step in directions if not whole(self._chain(step)))]
         steps = [step for step in steps if step not in paths]
         if steps:
-            picture = self._reload(state) if picture is None else picture
+            picture = self._reload(state).pixels if picture is None else picture
             chains = [self._chain(step) for step in steps]
             layers = self._generate(state, [(index, chain) for chain in chains], picture)
             for step, chain, items in zip(steps, chains, layers, strict=True):

@@ -30,7 +30,8 @@ class PhotoState:
     picture where there is no face. then: a second direction for all. active: index of the face that is edited, None
     for all faces alike. chains, layers: as `Studio.generate` takes and gives them, in pixels of the photo. seconds:
     that the networks took. generated: layers by face and chain, so that no network runs twice. cards: for each face the
-    paths of its pictures by direction.
+    paths of its pictures by direction. form: the suffix that keeps what the file has. notes: sentences on the file,
+    such as that its end is missing.
     """
 
     token: str
@@ -41,6 +42,8 @@ class PhotoState:
     before: str
     portraits: tuple[str, ...]
     steps: tuple[str, ...]
+    form: str
+    notes: tuple[str, ...] = ()
     then: str = ""
     active: int | None = None
     chains: "tuple[Chain, ...]" = ()
