@@ -3,6 +3,7 @@
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,13 +99,13 @@ def test_a_file_that_vanishes_before_its_turn(
     photos = tmp_path / "photos"
     for name in ("a.png", "b.png", "c.png"):
         put(wall, photos / name)
-    real = images.load
+    real = images.load_picture
 
-    def load(path: Path) -> np.ndarray:
+    def load(path: Path, **options: Any) -> images.Picture:
         (photos / "b.png").unlink(missing_ok=True)
-        return real(path)
+        return real(path, **options)
 
-    monkeypatch.setattr(images, "load", load)
+    monkeypatch.setattr(images, "load_picture", load)
     code, said, errors = run(photos, "--output", tmp_path / "out")
 
     assert (code, said) == (1, "0 translated, 2 without a face, 1 failed\n")
@@ -127,7 +128,6 @@ def test_ten_thousand_files_in_little_memory(run: Run, tmp_path: Path) -> None:
         return most
 
     one = most_memory(photos / "00000.png", 1)
-    print(one, most_memory(photos, 10_000))
     assert most_memory(photos, 10_000) - one < 40 * 2**20
 
 
@@ -138,3 +138,19 @@ def test_an_output_that_may_not_be_written(run: Run, tmp_path: Path, wall: np.nd
     code, said, errors = run(put(wall, tmp_path / "x.png"), "--output", out)
     assert (code, said) == (1, "")
     assert errors == f"error: {out} cannot be the output folder: Permission denied; choose another for --output\n"
+
+
+def test_transparency_is_kept_and_what_is_wrong_with_a_file_is_said(run: Run, tmp_path: Path, wall: np.ndarray) -> None:
+    alpha = np.full(wall.shape[:2], 255, np.uint8)
+    alpha[:9] = 0
+    (tmp_path / "in").mkdir()
+    images.save(wall, tmp_path / "in" / "cutout.webp", alpha=alpha)
+    cut = put(wall, tmp_path / "in" / "cut.jpg")
+    cut.write_bytes(cut.read_bytes()[:-2])
+    code, _, errors = run(tmp_path / "in", "--output", tmp_path / "out")
+    assert code == 0
+    assert "cut.jpg" in errors
+    assert "end" in errors
+    kept = images.load_picture(tmp_path / "out" / "cutout.webp").alpha
+    assert kept is not None
+    np.testing.assert_array_equal(kept, alpha)

@@ -140,7 +140,7 @@ def test_a_full_disk(run: Run, tmp_path: Path, wall: np.ndarray, monkeypatch: py
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "replace", full)
-    code, said, errors = run(*paths, "--output", tmp_path / "out")
+    code, said, errors = run(*paths, "--overwrite", "--output", tmp_path / "out")
 
     assert (code, said) == (1, "0 translated, 0 without a face, 2 failed\n")
     assert ["the disk is full" in line for line in errors.splitlines()] == [True, True]
@@ -152,15 +152,15 @@ def test_a_fault_in_one_picture_does_not_cost_the_others(
 ) -> None:
     for name in ("a.png", "b.png", "c.png"):
         put(wall, tmp_path / "in" / name)
-    real = images.load
+    real = images.load_picture
     faults = {"a.png": cv2.error("(-215:Assertion failed)"), "b.png": PictureError("b.png is odd")}
 
-    def load(path: Path) -> np.ndarray:
+    def load(path: Path, **options: Any) -> images.Picture:
         if path.name in faults:
             raise faults[path.name]
-        return real(path)
+        return real(path, **options)
 
-    monkeypatch.setattr(images, "load", load)
+    monkeypatch.setattr(images, "load_picture", load)
     code, said, errors = run(tmp_path / "in", "--output", tmp_path / "out")
 
     assert (code, said) == (1, "0 translated, 1 without a face, 2 failed\n")
@@ -175,7 +175,7 @@ def test_the_progress_bar_is_for_terminals(
     assert "1/1" not in run(source, "--output", tmp_path / "out")[2]
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    code, said, errors = run(source, "--output", tmp_path / "out")
+    code, said, errors = run(source, "--output", tmp_path / "out", "--overwrite")
 
     assert code == 0
     assert "1/1" in errors
