@@ -12,7 +12,7 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.haar import HaarDetector
 from cyclegan_core.faces.long_pictures import detect_in_parts, is_long, part_length
-from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 
 # RMS distance of aligned landmarks from the template, as a fraction of the crop. Measured with RetinaFace: 99 % of
 # upright faces stay under 0.07; a face seen in a wrongly turned picture is mostly above, or has a low score.
@@ -36,7 +36,7 @@ class Detector(Protocol):
 def find_detector() -> Detector:
     """RetinaFace where facexlib's weights are at hand, else OpenCV's Haar cascades. Downloads nothing."""
     weights = detector_weights.find()
-    return RetinaFaceDetector(weights) if weights else HaarDetector()
+    return RetinaFaceDetector(read_published(weights)) if weights else HaarDetector()
 
 
 def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:

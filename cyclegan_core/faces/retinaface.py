@@ -1,12 +1,15 @@
 """The RetinaFace detector (Deng et al. 2019) with the small MobileNet backbone, network and weights by facexlib."""
 
+import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import are_genuine
@@ -29,20 +32,30 @@ SMALLEST_SIDE = 160
 class RetinaFaceDetector:
     """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
 
-    weights: facexlib's `detection_mobilenet0.25_Final.pth`. Raises CycleganError when it is another file: weights of
-    other repositories load without an error and give nonsense, so the checksum decides.
+    weights: the state of `new_network`, as `read_published` and `load` take it from a file.
     """
 
     name = "RetinaFace mobile0.25"
 
-    def __init__(self, weights: Path) -> None:
-        try:
-            content = weights.read_bytes()
-        except OSError as error:
-            raise CycleganError(f"the detector weights {weights.name} cannot be read: {error.strerror}") from error
-        if not are_genuine(content):
-            raise CycleganError(f"{weights.name} is damaged or not facexlib's file; delete it or download it again")
-        self._network = _network(weights)
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        self._network = new_network()
+        self._network.load_state_dict(weights)
+        self._network.eval()
+
+    @classmethod
+    def load(cls, file: Path) -> "RetinaFaceDetector":
+        """From what `save` wrote. Raises OSError."""
+        return cls(
+            {key: value.float() if value.is_floating_point() else value for key, value in load_file(file).items()}
+        )
+
+    @staticmethod
+    def save(network: nn.Module, file: Path) -> None:
+        """Writes the state of a network of `new_network` as safetensors, in half precision. Raises OSError."""
+        state = network.state_dict()
+        file.write_bytes(
+            save({key: value.half() if value.is_floating_point() else value for key, value in state.items()})
+        )
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB uint8 (H, W, 3) picture, best score first."""
@@ -62,19 +75,29 @@ class RetinaFaceDetector:
         ).reshape(-1)
         return [Face(tuple(map(float, boxes[i])), float(scores[i]), landmarks[i]) for i in kept]  # type: ignore[arg-type]
 
+    @staticmethod
+    def normalised(picture: NDArray[np.uint8]) -> Tensor:
+        """An RGB uint8 (H, W, 3) picture as the network takes it: BGR less its mean, float32 (1, 3, H, W)."""
+        bgr = picture[..., ::-1].astype(np.float32) - np.array(MEAN_BGR, np.float32)
+        return torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)))[None]
+
     def _run(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Boxes (N, 4), scores (N,) and landmarks (N, 5, 2) above the threshold, in pixels of `picture`."""
-        bgr = picture[..., ::-1].astype(np.float32) - np.array(MEAN_BGR, np.float32)
-        x = torch.from_numpy(np.ascontiguousarray(bgr.transpose(2, 0, 1)))[None]  # (1, 3, H, W)
         with torch.inference_mode():
-            offsets, scores, points = (t[0].numpy() for t in self._network(x))  # (N, 4), (N, 2), (N, 10)
-        likely = scores[:, 1] > SCORE_THRESHOLD
+            answers = self._network(self.normalised(picture))
+        offsets, logits, points = (part[0].numpy() for part in answers)  # (N, 4), (N, 2), (N, 10)
+        scores = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+        likely = scores > SCORE_THRESHOLD
         anchors = _anchors(*picture.shape[:2])[likely]
         centres = anchors[:, :2] + offsets[likely, :2] * CENTRE_VARIANCE * anchors[:, 2:]
         sizes = anchors[:, 2:] * np.exp(offsets[likely, 2:] * SIZE_VARIANCE)
         boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
         landmarks = anchors[:, None, :2] + points[likely].reshape(-1, 5, 2) * CENTRE_VARIANCE * anchors[:, None, 2:]
-        return boxes, scores[likely, 1], landmarks.astype(np.float32)
+        return boxes, scores[likely], landmarks.astype(np.float32)
+
+
+def _as_type(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.to(dtype).contiguous() if value.is_floating_point() else value
 
 
 def _anchors(height: int, width: int) -> NDArray[np.float32]:
@@ -89,11 +112,26 @@ def _anchors(height: int, width: int) -> NDArray[np.float32]:
     return np.concatenate(levels).astype(np.float32)
 
 
-def _network(weights: Path) -> Any:
+def new_network() -> nn.Module:
+    """facexlib's network without weights. It takes `normalised` pictures and gives box offsets, logits, landmarks."""
     import_torchvision()
     from facexlib.detection.retinaface import RetinaFace  # slow to import, and training has no facexlib
 
-    network = RetinaFace(network_name="mobile0.25", device=torch.device("cpu"))
-    state = torch.load(weights, map_location="cpu", weights_only=True)
-    network.load_state_dict({key.removeprefix("module."): value for key, value in state.items()})
-    return network.eval()
+    network: nn.Module = RetinaFace(network_name="mobile0.25", phase="train", device=torch.device("cpu"))
+    return network
+
+
+def read_published(file: Path) -> dict[str, Tensor]:
+    """The weights in facexlib's own `detection_mobilenet0.25_Final.pth`.
+
+    Raises CycleganError when it is another file: weights of other repositories load without an error and give nonsense,
+    so the checksum decides.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CycleganError(f"the detector weights {file.name} cannot be read: {error.strerror}") from error
+    if not are_genuine(content):
+        raise CycleganError(f"{file.name} is damaged or not facexlib's file; delete it or download it again")
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return {key.removeprefix("module."): value for key, value in state.items()}

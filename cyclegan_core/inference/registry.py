@@ -15,7 +15,7 @@ from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.haar import HaarDetector
-from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.inference.translator import FaceTranslator
 from cyclegan_core.translations import catalog, hub, translation
@@ -277,7 +277,8 @@ class TranslationRegistry:
     def _fetch_detector(self) -> None:
         self._say_detector(self.studio.detector, f"{BETTER} are being fetched")
         try:
-            detector = RetinaFaceDetector(detector_weights.fetch(seconds=min(self._seconds, detector_weights.SECONDS)))
+            weights = detector_weights.fetch(seconds=min(self._seconds, detector_weights.SECONDS))
+            detector = RetinaFaceDetector(read_published(weights))
             detector.detect(np.zeros((64, 64, 3), np.uint8))
         except Exception as error:
             self._say_detector(self.studio.detector, _reason(error))

@@ -20,7 +20,7 @@ from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from cyclegan_core.faces.haar import HaarDetector
-from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from tests import ROOT
 
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"
@@ -44,7 +44,7 @@ def retinaface() -> Detector:
 def _retinaface() -> Detector:
     if not SHARED_WEIGHTS.is_file():
         pytest.skip("needs facexlib's detector weights, which are not on this machine")
-    return RetinaFaceDetector(SHARED_WEIGHTS)
+    return RetinaFaceDetector(read_published(SHARED_WEIGHTS))
 
 
 def test_one_face_with_its_eyes(detector: Detector, face_picture: Path) -> None:
@@ -105,7 +105,7 @@ def test_landmarks_of_faces_fit_the_template(detector: Detector, face_picture: P
 def test_weights_of_another_origin_are_refused(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(b"not the weights")
     with pytest.raises(CycleganError, match="damaged or not facexlib's file"):
-        RetinaFaceDetector(tmp_path / "w.pth")
+        read_published(tmp_path / "w.pth")
 
 
 def test_a_variable_that_names_no_file_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

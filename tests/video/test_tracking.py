@@ -10,7 +10,7 @@ import pytest
 from cyclegan_core import images
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from cyclegan_core.video.one_euro import OneEuroFilter
 from cyclegan_core.video.optical_flow import face_size
 from cyclegan_core.video.tracking import FaceTracker, Track
@@ -153,7 +153,7 @@ def test_two_faces_keep_their_numbers(detector: Told) -> None:
 def test_a_small_face_is_found(share: float, height: int) -> None:
     if not SHARED_WEIGHTS.is_file():
         pytest.skip("needs facexlib's detector weights, which are not on this machine")
-    detector = RetinaFaceDetector(SHARED_WEIGHTS)
+    detector = RetinaFaceDetector(read_published(SHARED_WEIGHTS))
     width = height * 16 // 9
     scale = share * height / 122  # the face is 122 pixels high in the photograph
     small = cv2.resize(ASTRONAUT, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

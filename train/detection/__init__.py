@@ -1,0 +1,1 @@
+"""Training of the face detector: a RetinaFace taught by another one's answers."""
