@@ -11,19 +11,20 @@ Every 20th picture, by a hash of its name, is kept back for `python train/detect
 import argparse
 import copy
 import json
+import math
 import sys
 import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, normalised, read_published
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import measure
 from train.detection.mosaics import Mosaics, disturb
@@ -126,9 +127,8 @@ def draw_batch(mosaics: Mosaics, teacher: nn.Module, random: np.random.Generator
     return _as_batch(disturbed), tuple(part.clone() for part in turned)  # type: ignore[return-value]
 
 
-def _as_batch(pictures: Sequence[Any]) -> Tensor:
-    batch = torch.cat([RetinaFaceDetector.normalised(picture) for picture in pictures])
-    return batch.contiguous(memory_format=torch.channels_last)
+def _as_batch(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    return normalised(torch.from_numpy(np.stack(pictures))).contiguous(memory_format=torch.channels_last)
 
 
 class Run:
@@ -152,7 +152,7 @@ class Run:
 
     def step(self, pictures: Tensor, answers: Answers) -> dict[str, float]:
         """One update; returns the losses."""
-        rate = 0.5 * (1 + np.cos(np.pi * min(1.0, self.seen / self._budget)))
+        rate = 0.5 * (1 + math.cos(math.pi * min(1.0, self.seen / self._budget)))
         for group in self._optimiser.param_groups:
             group["lr"] = LEARNING_RATE * max(0.005, rate) * min(1.0, (self.steps + 1) / WARM_UP)
         losses = distillation_loss(self._student(pictures), answers)
