@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cyclegan_core.cli import benchmark as cli_benchmark
 from cyclegan_core.cli import translate as cli_translate
 from cyclegan_core.cli import video as cli_video
 from cyclegan_core.cli.output import say
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
     cli_translate.add_command(commands, EXIT_CODES)
     cli_video.add_commands(commands, EXIT_CODES)
+    cli_benchmark.add_command(commands, EXIT_CODES)
 
     about = "show versions, face detector, engine, and the translations with where they come from"
     info = commands.add_parser("info", help=about, description=f"{about.capitalize()}.", epilog=EXIT_CODES)
