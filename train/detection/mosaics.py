@@ -14,7 +14,7 @@ ROWS = (1, 2, 3, 4, 6)  # tiles along a side of a mosaic
 ROW_SHARES = (0.28, 0.3, 0.2, 0.14, 0.08)
 OTHERS = 0.12  # share of the tiles that show something else
 UPRIGHT_ROLL, LARGEST_ROLL = 10.0, 50.0  # degrees: standard deviation of most faces, and the limit of the others
-TILTED = 0.4  # share of the faces of the second kind
+TILTED = 0.25  # share of the faces of the second kind
 BORDERS = (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
 
 
