@@ -16,9 +16,10 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.translations.translation import embedded_names
 
-FACES = {  # photo and number of the face in it, from the left: its directions
-    ("astronaut.jpg", 0): ("to_male", "older", "younger", "to_anime"),
-    ("grace_hopper.jpg", 0): ("to_male", "older", "younger", "to_anime"),
+FACES = {  # of each photo, the largest: its directions
+    "barack_obama.jpg": ("to_female", "older", "younger", "to_anime"),
+    "astronaut.jpg": ("to_male", "older", "younger", "to_anime"),
+    "joe_biden.jpg": ("to_female", "older", "younger", "to_anime"),
 }
 SIDE = 256
 ROOM = 2.4  # side of the shown square, in widths of the face
@@ -29,9 +30,9 @@ def main(target: str) -> None:
     translators = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
     studio = Studio(translators, detector)
     rows = []
-    for (name, number), directions in FACES.items():
+    for name, directions in FACES.items():
         photo = images.load(Path(__file__).parent / name)
-        face = sorted(studio.find_faces(photo), key=lambda face: face.box[0])[number]
+        face = max(studio.find_faces(photo), key=lambda face: face.width)
         after = [studio.translate(photo, studio.chain(direction)).picture for direction in directions]
         rows.append(np.concatenate([_square(picture, face) for picture in (photo, *after)], 1))
     images.save(np.concatenate(rows), target, quality=90)
