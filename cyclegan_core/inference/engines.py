@@ -128,7 +128,9 @@ def _torch(generator: nn.Module, device: str) -> Engine:
 
 def _openvino(generator: nn.Module, size: int | None) -> Engine:
     multiple = getattr(generator, "multiple", 4)
-    example = torch.zeros(1, 3, size or 16 * multiple, size or 16 * multiple)
+    # Converting runs the generator several times in PyTorch: on the smallest picture that it takes.
+    smallest = getattr(generator, "smallest", 2 * multiple)
+    example = torch.zeros(1, 3, smallest, smallest)
     side = size or -1
     model = convert(generator, example, [[-1, 3, side, side]])
     run = compile_model(model)

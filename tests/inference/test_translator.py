@@ -13,7 +13,8 @@ import torch
 
 from cyclegan_core import FaceTranslator, images
 from cyclegan_core.errors import TranslationError
-from cyclegan_core.inference.engines import make_engine
+from cyclegan_core.compiled import has_bf16
+from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation, build_generator
 from tests import ROOT
@@ -128,7 +129,11 @@ def test_every_engine_agrees_with_the_module(tiny_translation: Path, size: int |
     x = np.random.default_rng(0).uniform(-1, 1, (11, 3, *sides)).astype(np.float32)
     with torch.inference_mode():
         expected = generator(torch.from_numpy(x)).numpy()
-    assert np.abs(make_engine(generator, size)(x) - expected).max() < 1e-4
+    error = np.abs(make_engine(generator, size)(x) - expected)
+    if size == 128 and engine_name(size) == "OpenVINO" and has_bf16():
+        assert np.quantile(error, TOLERATED) < 2 * TOLERANCE, "on noise, twice what it may be on a picture"
+    else:
+        assert error.max() < 1e-4
 
 
 def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
@@ -136,7 +141,8 @@ def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
     (tmp_path / "intel").mkdir()
     (tmp_path / "intel" / "openvino_telemetry").write_text("1")  # consent, as OpenVINO's own opt_in_out writes it
     code = (
-        "import sys; from torch import nn; from cyclegan_core.inference.engines import make_engine\n"
+        "import sys; from torch import nn; from cyclegan_core.compiled import has_bf16
+from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine\n"
         "make_engine(nn.Conv2d(3, 3, 3, padding=1).eval(), None)\n"
         "assert 'openvino' in sys.modules"
     )
