@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from cyclegan_core import FaceTranslator, images
-from cyclegan_core.errors import TranslationError
 from cyclegan_core.compiled import has_bf16
+from cyclegan_core.errors import TranslationError
 from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation, build_generator
@@ -141,8 +141,7 @@ def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
     (tmp_path / "intel").mkdir()
     (tmp_path / "intel" / "openvino_telemetry").write_text("1")  # consent, as OpenVINO's own opt_in_out writes it
     code = (
-        "import sys; from torch import nn; from cyclegan_core.compiled import has_bf16
-from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine\n"
+        "import sys; from torch import nn; from cyclegan_core.inference.engines import make_engine\n"
         "make_engine(nn.Conv2d(3, 3, 3, padding=1).eval(), None)\n"
         "assert 'openvino' in sys.modules"
     )
