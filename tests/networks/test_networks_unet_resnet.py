@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cyclegan_core.inference.engines import _openvino
-from cyclegan_core.networks import UnetResnetGenerator
+from cyclegan_core.networks import UnetResnetGenerator, unet_resnet
 
 SMALL: dict[str, Any] = {"channels": 8, "blocks": 1}
 
@@ -71,3 +71,21 @@ def test_openvino_agrees_with_torch(size: int | None) -> None:
     with torch.inference_mode():
         expected = net(x).numpy()
     assert abs(_openvino(net, size)(x.numpy()) - expected).max() < 1e-4
+
+
+def test_smooth_leaves_no_pattern_of_two_pixels() -> None:
+    torch.manual_seed(0)
+    plain, smooth = (
+        UnetResnetGenerator(channels=8, blocks=1, residual=True, smooth=smooth) for smooth in (False, True)
+    )
+    smooth.load_state_dict(plain.state_dict())
+    stripes = torch.ones(16)
+    stripes[::2] = -1
+    with torch.inference_mode():
+        plain.painter.weight.normal_(0, 0.05)
+        smooth.load_state_dict(plain.state_dict())
+        x = torch.rand(1, 3, 16, 16) - 0.5
+        strengths = [float(((network(x) - x)[..., 2:-2, :] @ stripes).abs().mean()) for network in (plain, smooth)]
+    assert strengths[1] < 0.2 * strengths[0]
+    flat = torch.full((1, 3, 16, 16), 0.25)
+    torch.testing.assert_close(unet_resnet._smoothed(flat), flat)

@@ -38,7 +38,14 @@ _FACES = TrainConfig(
 
 PRESETS: dict[str, TrainConfig] = {
     "gender": _FACES,
-    "age": replace(_FACES, translation="age", directions=("older", "younger")),
+    "age": replace(
+        _FACES,
+        translation="age",
+        directions=("older", "younger"),
+        generator_arguments={"channels": 64, "residual": True, "smooth": True},
+        r1=0.2,
+        cycle=2.0,
+    ),
     # Paints whole pictures, and without the largest skip, which would keep the photo's outlines.
     "anime": replace(
         _FACES,
