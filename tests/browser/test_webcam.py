@@ -46,7 +46,7 @@ class Camera:
         return self.page.locator(".webcam").get_by_role("button", name=name, exact=True)
 
     def choice(self, name: str) -> Locator:
-        return self.page.locator(".webcam-pills label").get_by_text(name, exact=True)
+        return self.page.locator(":is(.webcam-cards, .webcam-pills) label").get_by_text(name, exact=True)
 
     @property
     def title(self) -> Locator:

@@ -406,7 +406,7 @@ def test_tab_offers_no_endpoint_and_all_work_takes_turns(context: PageContext) -
     from demo.tabs.photo.tab import add_photo
 
     with gr.Blocks() as page:
-        made = add_photo(context)
+        made = add_photo(context, ExampleView(context))
     assert isinstance(made, gr.State)
     waiting = []
     for function in page.fns.values():

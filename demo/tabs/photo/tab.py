@@ -22,13 +22,13 @@ DOWNLOAD = """(file) => {
 }"""
 
 
-def add_photo(context: PageContext) -> gr.State:
+def add_photo(context: PageContext, example: ExampleView) -> gr.State:
     """Builds the tab within the Blocks that are open.
 
     Returns the state that changes with every new translation of this visitor: paths of the pictures before and after,
     in the size of the page, and a caption.
     """
-    actions, example = PhotoActions(context), ExampleView(context)
+    actions = PhotoActions(context)
     photo = photo_view()
     file = gr.File(visible=False)
     state = gr.State(time_to_live=FILE_LIFETIME_SECONDS)

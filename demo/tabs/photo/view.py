@@ -24,7 +24,7 @@ Choices = Sequence[tuple[str, str]]
 
 
 def photo_view() -> gr.HTML:
-    """The component. Its events `open_photo`, `edit`, `strengthen`, `save` and `share_file` carry the visitor's choices."""
+    """The component. Its events `open_photo`, `edit`, `strengthen`, `save` and `share_file` carry choices."""
     examples = "".join(
         f'<button type="button" data-example="{index}" aria-label="Example {index + 1}">'
         f'<img src="{data_url(_square(images.load(path)), 80)}" alt="" width="44" height="44"></button>'

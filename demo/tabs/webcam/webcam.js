@@ -89,6 +89,7 @@ async function fillChoices() {
     const [label, input, text] = ['label', 'input', 'span'].map((name) => document.createElement(name));
     Object.assign(input, { type: 'radio', name: 'first', value: step, checked: step === first });
     text.textContent = words;
+    if (answer.pictures?.[step]) text.prepend(Object.assign(new Image(96, 96), { src: answer.pictures[step], alt: '' }));
     label.append(input, text);
     return label;
   });
