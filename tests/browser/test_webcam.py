@@ -50,7 +50,7 @@ class Camera:
 
     @property
     def title(self) -> Locator:
-        return self.page.locator(".webcam-words h3")
+        return self.page.locator(".webcam-words h2")
 
     def says(self, words: str | re.Pattern[str]) -> None:
         expect(self.title).to_have_text(words, timeout=PATIENCE)

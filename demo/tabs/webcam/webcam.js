@@ -63,7 +63,7 @@ function show(next, words) {
   state = root.dataset.state = next;
   if (!live) {
     const [title, text, way] = MESSAGES[next];
-    find('.webcam-words h3').textContent = title;
+    find('.webcam-words h2').textContent = title;
     find('.webcam-words p').textContent = words || text;
     button.start.textContent = way || '';
     button.start.hidden = !way;
