@@ -7,7 +7,9 @@ from demo.context import PageContext
 from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.gradio_patches import SafeBlocks, forget_session
 from demo.tabs.about import add_about
+from demo.tabs.face_cards import add_example_faces
 from demo.tabs.gallery.tab import add_gallery
+from demo.tabs.photo.example import ExampleView
 from demo.tabs.photo.tab import add_photo
 from demo.tabs.video.tab import add_video
 from demo.tabs.webcam.tab import add_webcam
@@ -31,18 +33,20 @@ def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
 
     with SafeBlocks(title=TITLE, delete_cache=(30, FILE_LIFETIME_SECONDS), analytics_enabled=False) as page:
         gr.HTML(f"<h1>{TITLE}</h1><p>{PURPOSE}</p>", elem_id="title")
+        example = ExampleView(context)
         add_api(context)  # first: gradio numbers a name that an event of a tab has taken
         with gr.Tabs():
             with gr.Tab("Photo", id="photo"):
-                made = add_photo(context)
+                made = add_photo(context, example)
             with gr.Tab("Webcam", id="webcam"):
-                add_webcam(context)
+                add_webcam(context, example)
             with gr.Tab("Video", id="video"):
                 add_video(context)
             with gr.Tab("Gallery", id="gallery"):
                 add_gallery(context, made)
         gr.HTML(f"<p>{PRIVACY}</p>", elem_classes="page-privacy")
         add_about(context, page, local=local)
+        add_example_faces(context, example, ["#steps", "#video-steps"])
         page.unload(forget)
         page.queue(max_size=64, api_open=False)
     return page

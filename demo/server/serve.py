@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from cyclegan_core.errors import CycleganError
 from demo.server.gradio_patches import return_files_over_mcp, use_small_sessions
 from demo.server.request_limits import RequestLimits
-from demo.tabs.video.tab import MAX_FILE_BYTES  # of a video; photos are checked as they are read
+from demo.tabs.video.limits import MAX_FILE_BYTES  # of a video; photos are checked as they are read
 from demo.theme import page_theme
 
 

@@ -187,6 +187,15 @@ def test_video_is_translated_and_cancelled(visit: Visit, tmp_path: Path) -> None
     page.locator("#video-file").get_by_label("Clear").click()
     page.set_input_files("#video-file input[type=file]", make_video(tmp_path / "short.mp4"))
     expect(page.locator("#video-file")).to_contain_text("short", timeout=PATIENCE)
+    preview = page.get_by_role("img", name="A frame of the video before and after: To female")
+    expect(preview).to_be_visible(timeout=PATIENCE)
+    page.locator("#video-steps").get_by_label("To male").check()
+    expect(page.get_by_role("img", name="A frame of the video before and after: To male")).to_be_visible(
+        timeout=PATIENCE
+    )
+    face = page.locator("#video-steps span", has_text="To male")
+    assert "data:image/jpeg" in face.evaluate("item => getComputedStyle(item, '::before').backgroundImage")
+    visit.screenshot("video-preview")
     button.click()
     expect(status).to_contain_text("Done: 0 s of video", timeout=PATIENCE)
     expect(result).to_have_js_property("videoWidth", 160, timeout=PATIENCE)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from tests import ROOT
 from tests.support.browser import DESKTOP, PATIENCE, PHONE, Visit
@@ -153,6 +153,22 @@ def test_strength_direction_and_chain_apply_at_once(tab: Tab) -> None:
     assert name == "astronaut-to-female-to-male.jpg"
 
 
+def test_choices_made_in_quick_succession_all_count(tab: Tab) -> None:
+    tab.choose(TWO)
+    tab.page.evaluate("""() => {
+      const press = (selector) => document.querySelector(selector).click();
+      press('.photo-face:nth-child(2)');
+      press('.photo-card[data-step=""]');
+      press('.photo-face:nth-child(3)');
+      press('.photo-card[data-step="gender:to_male"]');
+    }""")
+    tab.says("^1 of 2 faces translated in")
+    expect(tab.card("To male")).to_have_attribute("aria-pressed", "true")
+    tab.is_done()
+    name, _ = tab.save()
+    assert name == "two_people-to-male.jpg"
+
+
 def test_before_and_after_are_compared_by_mouse_and_by_keyboard(tab: Tab) -> None:
     slide = tab.page.get_by_role("slider", name="Before and after")
     box = slide.bounding_box()
@@ -181,6 +197,56 @@ def test_download_is_of_full_size_and_says_that_it_is_altered(tab: Tab) -> None:
     with Image.open(path) as saved:
         assert saved.format == "PNG"
         assert saved.width == saved.height
+
+
+def test_comparison_and_loop_are_saved_and_shared(tab: Tab) -> None:
+    share = tab.page.locator(".photo-share")
+    expect(share).to_be_hidden()  # this browser has no share sheet
+    tab.choose(ONE)
+    what, form = tab.page.get_by_label("Save", exact=True), tab.page.get_by_label("As", exact=True)
+    what.select_option("Before and after")
+    name, _ = tab.save()
+    assert name == "astronaut-to-anime-comparison.jpg"
+    what.select_option("Moving picture")
+    expect(form).to_be_hidden()
+    name, path = tab.save()
+    assert name == "astronaut-to-anime-loop.webp"
+    with Image.open(path) as loop:
+        assert getattr(loop, "n_frames", 1) > 10
+
+
+# A share sheet like that of a phone, which wants a click before each file and here refuses the first.
+SHARE_SHEET = """
+window.shared = [];
+navigator.canShare = ({ files }) => files.length === 1;
+navigator.share = async ({ files: [file] }) => {
+  window.shared.push([file.name, file.type, file.size]);
+  if (window.shared.length === 1) throw new DOMException('', 'NotAllowedError');
+};
+"""
+
+
+def test_share_sheet_gets_the_file_where_the_browser_has_one(browser: Browser, address: str) -> None:
+    with browser.new_context(**PHONE) as context:
+        context.add_init_script(SHARE_SHEET)
+        visit = Visit(context, address)
+        tab = Tab(visit)
+        share = tab.page.locator(".photo-share")
+        expect(share).to_be_disabled()
+        tab.choose(ONE)
+        tab.page.get_by_label("Save", exact=True).select_option("Before and after")
+        share.click()
+        expect(share).to_have_text("Share now", timeout=PATIENCE)
+        share.click()
+        expect(share).to_have_text("Share")
+        first, second = tab.page.evaluate("window.shared")
+        assert first == second
+        assert first[:2] == ["astronaut-to-anime-comparison.jpg", "image/jpeg"]
+        assert first[2] > 1000
+        assert visit.is_as_wide_as_the_screen()
+        visit.screenshot("photo-share")
+        wrong = list(visit.wrong)
+    assert wrong == []
 
 
 def test_photo_is_dropped_anywhere(tab: Tab) -> None:

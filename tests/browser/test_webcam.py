@@ -46,11 +46,11 @@ class Camera:
         return self.page.locator(".webcam").get_by_role("button", name=name, exact=True)
 
     def choice(self, name: str) -> Locator:
-        return self.page.locator(".webcam-pills label").get_by_text(name, exact=True)
+        return self.page.locator(":is(.webcam-cards, .webcam-pills) label").get_by_text(name, exact=True)
 
     @property
     def title(self) -> Locator:
-        return self.page.locator(".webcam-words h3")
+        return self.page.locator(".webcam-words h2")
 
     def says(self, words: str | re.Pattern[str]) -> None:
         expect(self.title).to_have_text(words, timeout=PATIENCE)

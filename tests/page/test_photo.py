@@ -22,11 +22,11 @@ from demo.context import PageContext
 from demo.pictures import SHOWN_SIDE
 from demo.server.files import Files
 from demo.tabs.photo import view
-from demo.tabs.photo.actions import FIRST, GONE, PhotoActions
+from demo.tabs.photo.actions import FIRST, GONE, UNALTERED, PhotoActions
 from demo.tabs.photo.example import STATUS, ExampleView
 from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState
 from demo.tabs.photo.saving import JPEG, PNG
-from demo.tabs.photo.view import EXAMPLES, WHOLE
+from demo.tabs.photo.view import COMPARISON, EXAMPLES, LOOP, WHOLE
 
 LEFT, RIGHT = (20.0, 30.0, 120.0, 130.0), (220.0, 30.0, 340.0, 150.0)
 FEMALE, MALE, STRIPES = "gender:to_female", "gender:to_male", "stripes:to_stripes"
@@ -161,7 +161,13 @@ def test_photo_is_translated_at_once_and_cards_show_its_face(
     assert Path(made[1]).exists()
     assert made[0] != state.before, "it may be deleted there"
     assert shown["form"] == PNG
-    assert shown["save"] == [(WHOLE, "Full picture"), ("0", "Face 1 alone"), ("1", "Face 2 alone")]
+    assert shown["save"] == [
+        (WHOLE, "Full picture"),
+        (COMPARISON, "Before and after"),
+        (LOOP, "Moving picture"),
+        ("0", "Face 1 alone"),
+        ("1", "Face 2 alone"),
+    ]
 
 
 def test_no_network_runs_twice(actions: PhotoActions, photo: Path, runs: list[str]) -> None:
@@ -245,6 +251,53 @@ def test_file_says_that_it_is_altered_and_by_what(
         assert not image.getexif().get_ifd(0x8825)
         assert image.size == ((400, 200) if what == WHOLE else (256, 256))
     assert b"AI-altered" not in saved(actions, state, what, form, 0.0).read_bytes()
+
+
+def test_comparison_shows_before_and_after_side_by_side(actions: PhotoActions, photo: Path) -> None:
+    _, state = opened(actions, photo)
+    file = saved(actions, state, COMPARISON)
+    assert file.name == "people-to-female-comparison.png"
+    assert b"AI-altered (gender: to female)" in file.read_bytes()
+    sheet, before = images.load(file), images.load(photo)
+    height, width = before.shape[:2]
+    gap = (sheet.shape[1] - 2 * width) // 3
+    left, right = (sheet[gap : gap + height, start : start + width] for start in (gap, width + 2 * gap))
+    np.testing.assert_array_equal(left, before)
+    assert changed(before, right, RIGHT) > 10
+    corner = np.s_[-25:-5, -90:-10]
+    assert np.abs(left[corner].astype(int) - right[corner]).mean() > 50, "AI-altered is written into the picture"
+    assert sheet[gap + height + gap :, width:].min() < 60, "the direction is named below"
+    plain = saved(actions, state, COMPARISON, strength=0.0)
+    assert b"AI-altered" not in plain.read_bytes(), "nothing is altered at strength 0"
+
+
+def test_loop_fades_from_before_to_after_and_back_in_two_seconds(actions: PhotoActions, uploads: Path) -> None:
+    photo = picture_of(uploads / "large.jpg", (1600, 800))
+    _, state = opened(actions, photo)
+    file = saved(actions, state, LOOP)
+    assert file.name == "large-to-female-loop.webp"
+    assert b"AI-altered (gender: to female)" in file.read_bytes()
+    with Image.open(file) as loop:
+        assert loop.size == (720, 360)
+        assert loop.info["loop"] == 0, "without end"
+        frames, total = [], 0
+        for index in range(getattr(loop, "n_frames", 1)):
+            loop.seek(index)
+            loop.load()
+            frames.append(np.asarray(loop.convert("RGB")).astype(int))
+            total += loop.info["duration"]
+    assert total == 2000
+    distance = [float(np.abs(frame - frames[0]).mean()) for frame in frames]
+    middle = len(frames) // 2
+    assert distance[middle] == max(distance) > distance[middle // 2] > 0
+    assert distance[1] == pytest.approx(distance[-1], abs=1), "back the same way"
+
+
+def test_nothing_is_compared_before_there_is_a_translation(actions: PhotoActions, uploads: Path) -> None:
+    _, state = opened(actions, wall(uploads))
+    for what in (COMPARISON, LOOP):
+        with pytest.raises(gr.Error, match=UNALTERED):
+            saved(actions, state, what)
 
 
 def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(actions: PhotoActions, uploads: Path) -> None:
@@ -353,7 +406,7 @@ def test_tab_offers_no_endpoint_and_all_work_takes_turns(context: PageContext) -
     from demo.tabs.photo.tab import add_photo
 
     with gr.Blocks() as page:
-        made = add_photo(context)
+        made = add_photo(context, ExampleView(context))
     assert isinstance(made, gr.State)
     waiting = []
     for function in page.fns.values():
@@ -361,7 +414,7 @@ def test_tab_offers_no_endpoint_and_all_work_takes_turns(context: PageContext) -
         if function.name in ("open_photo", "edit", "save"):
             waiting.append(function.name)
             assert (function.concurrency_id, function.concurrency_limit) == ("translator", 2)
-    assert waiting == ["open_photo", "edit", "save"]
+    assert waiting == ["open_photo", "edit", "save", "save"]
 
 
 def test_transparency_is_kept_and_a_file_without_its_end_is_told(actions: PhotoActions, uploads: Path) -> None:

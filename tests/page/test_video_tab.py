@@ -10,6 +10,7 @@ import av
 import gradio as gr
 import pytest
 
+from cyclegan_core import images
 from cyclegan_core.errors import VideoError
 from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG
@@ -17,8 +18,10 @@ from cyclegan_core.video.translate import VideoReport
 from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.long_work import LongWork
-from demo.tabs.video import tab
-from demo.tabs.video.tab import BUSY, FIRST, VideoActions, add_video, check, sentences
+from demo.tabs.video import limits, tab
+from demo.tabs.video.limits import check
+from demo.tabs.video.preview import CAPTION, NO_FACE, FirstFrame, VideoPreview
+from demo.tabs.video.tab import BUSY, FIRST, VideoActions, add_video, sentences
 from tests.video.test_translate_video import Still, make_video
 
 FEMALE, MALE = "gender:to_female", "gender:to_male"
@@ -126,7 +129,7 @@ def test_limits_of_the_page(clip: Path, tmp_path: Path, monkeypatch: pytest.Monk
     long = make_video(tmp_path / "long.mp4", 2, times=[0, 62_500])
     with pytest.raises(VideoError, match=r"^long.mp4 is 6\d s long, and 60 s is the most here"):
         check(long)
-    monkeypatch.setattr(tab, "MAX_FILE_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 1000)
     with pytest.raises(VideoError, match="larger than"):
         check(clip)
 
@@ -177,3 +180,59 @@ def test_no_event_is_part_of_the_api(context: PageContext) -> None:
         add_video(context)
     assert page.fns
     assert {fn.api_visibility for fn in page.fns.values()} == {"private"}
+
+
+@pytest.fixture
+def preview(context: PageContext) -> VideoPreview:
+    return VideoPreview(context, "#steps")
+
+
+def preview_of(
+    preview: VideoPreview, source: Path, known: FirstFrame | None = None, **others: Any
+) -> tuple[str, str, FirstFrame]:
+    given: dict[str, Any] = {"step": FEMALE, "then": "", "strength": 1.0, "largest_only": False} | others
+    shown, cards, frame = preview.show([source], known=known, **given)
+    assert frame
+    return shown, cards, frame
+
+
+def sheet_of(shown: str) -> Any:
+    found = re.search(r'src="gradio_api/file=([^"]+)"', shown)
+    assert found
+    assert b"AI-altered (gender" in Path(found[1]).read_bytes()
+    return images.load(found[1])
+
+
+def test_first_frame_is_shown_in_every_direction_before_the_work(
+    preview: VideoPreview, context: PageContext, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, cards, frame = preview_of(preview, clip)
+    assert CAPTION in shown
+    assert len(re.findall(r"data:image/jpeg", cards)) == 2
+    female = sheet_of(shown)
+
+    def find_again(picture: Any) -> Any:
+        raise AssertionError("the video is read once")
+
+    monkeypatch.setattr(context.studio(), "find_faces", find_again)
+    other, _, same = preview_of(preview, clip, frame, step=MALE, largest_only=True)
+    assert same is frame
+    male = sheet_of(other)
+    assert male.shape == female.shape
+    assert abs(male.astype(int) - female).max() > 20
+    assert preview.show([], FEMALE, "", 1.0, False, frame) == ("", "", None), "the video was removed"
+
+
+def test_preview_says_where_no_face_is_found(
+    preview: VideoPreview, context: PageContext, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context.studio(), "find_faces", lambda picture: [])
+    shown, cards, _ = preview_of(preview, clip)
+    assert NO_FACE in shown
+    assert cards == ""
+
+
+def test_preview_refuses_what_the_work_would_refuse(preview: VideoPreview, tmp_path: Path) -> None:
+    (tmp_path / "words.mp4").write_text("no video")
+    with pytest.raises(gr.Error, match=r"words\.mp4 is damaged or cut short, or no video"):
+        preview_of(preview, tmp_path / "words.mp4")

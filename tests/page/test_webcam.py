@@ -27,6 +27,7 @@ from cyclegan_core.translations import catalog
 from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.serve import serve
+from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.tab import SOMETHING, Answer, Webcam, add_webcam
 
@@ -68,7 +69,7 @@ def served(context: PageContext) -> Iterator["Served"]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(context.files.folder))
         with gr.Blocks(analytics_enabled=False) as page:
-            webcam = add_webcam(context)
+            webcam = add_webcam(context, ExampleView(context))
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         serve(page, "127.0.0.1", port)
@@ -137,7 +138,12 @@ def test_face_of_a_frame_is_translated_and_nothing_else(webcam: Webcam) -> None:
 
 
 def test_translations_on_offer_are_named(webcam: Webcam) -> None:
-    assert webcam.offer({}) == {"choices": [("To female", "gender:to_female"), ("To male", "gender:to_male")]}
+    answer = webcam.offer({})
+    assert answer["choices"] == [("To female", "gender:to_female"), ("To male", "gender:to_male")]
+    pictures = answer["pictures"]
+    assert set(pictures) == {"", "gender:to_female", "gender:to_male"}
+    assert len(set(pictures.values())) == 3, "a face in each direction, and the original"
+    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures.values())
 
 
 def test_tokens_are_of_128_bits_and_differ(webcam: Webcam) -> None:

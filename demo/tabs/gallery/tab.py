@@ -14,6 +14,7 @@ from demo.errors import error_text, status_html, visitor_errors
 from demo.file_input import FileInput
 from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.long_work import LONG_WORK_QUEUE, WAITING_HTML, LongWork
+from demo.tabs.face_cards import FACE_CARDS
 from demo.tabs.gallery.batch import MOST_PHOTOS, Batch, Request
 from demo.tabs.gallery.history import LISTEN, History, Item, card, delete, failed_card
 from demo.tabs.gallery.model_cards import add_model_cards
@@ -152,7 +153,11 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
                 elem_id="photos",
             )
             steps = gr.CheckboxGroup(
-                choices, value=[choices[0][1]] if choices else [], label="Translations", elem_id="steps"
+                choices,
+                value=[choices[0][1]] if choices else [],
+                label="Translations",
+                elem_id="steps",
+                elem_classes=FACE_CARDS,
             )
             then = gr.Dropdown([NOTHING_MORE, *choices], value="", label="Then, after each", filterable=False)
             strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength")

@@ -20,7 +20,8 @@ from demo.pictures import for_the_screen, generate, result_suffix
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState, draw, draw_face, portrait_alignment
-from demo.tabs.photo.saving import JPEG, PNG, made_by, save_picture
+from demo.tabs.photo.saving import JPEG, PNG, file_words, made_by, save_picture
+from demo.tabs.photo.sharing import comparison, save_loop
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.composition import GeneratedFace
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FIRST = "Choose a photo first."
 GONE = "This photo has been deleted here in the meantime: choose it again."
 NO_SUCH_FACE = "This photo has no such face. Choose the photo again."
+UNALTERED = "Nothing of this photo is translated yet: choose a translation first."
 NO_STRENGTH = "The strength must be a number from 0 to 1."
 
 View = dict[str, Any]
@@ -82,16 +84,33 @@ class PhotoActions:
     def save(self, event: gr.EventData, state: PhotoState | None) -> str:
         """Writes the result in the photo's own size and returns its path.
 
-        Event data: `what`, WHOLE or the index of a face; `form`, PNG or JPEG; `strength`.
+        Event data: `what`, WHOLE, COMPARISON, LOOP or the index of a face; `form`, PNG or JPEG; `strength`. The loop is
+        a WebP, and it and the comparison are in the size of the page.
         """
         with visitor_errors():
             state = self._known(state)
             what, form = view.field(event, "what"), view.field(event, "form")
-            photo, strength = self._reload(state), self._strength(event)
+            strength = self._strength(event)
+            suffix = PNG if form == PNG else JPEG
+            if what in (view.COMPARISON, view.LOOP):
+                return self._save_both(state, what, suffix, strength)
+            photo = self._reload(state)
             result, name, chains = save_picture(self._context.studio(), state, photo.pixels, what, strength)
             alpha = photo.alpha if what == view.WHOLE else None
-            suffix = PNG if form == PNG else JPEG
             return self._write(result, f"{name}{suffix}", made_by=made_by(chains, strength), alpha=alpha)
+
+    def _save_both(self, state: PhotoState, what: str, suffix: str, strength: float) -> str:
+        """Writes before and after in one file, as COMPARISON or as LOOP, and returns its path."""
+        if not state.is_altered:
+            raise PictureError(UNALTERED)
+        after, words = draw(self._context.studio(), state, strength), made_by(state.chains, strength)
+        name = f"{state.file.stem}-{file_words(state.chains)}"
+        if what == view.LOOP:
+            path = self._context.files.new(f"{name}-loop.webp")
+            save_loop(state.shown, after, path, words)
+            return str(path)
+        sheet = comparison(state.shown, after, self._sentence(state), altered=words is not None)
+        return self._write(sheet, f"{name}-comparison{suffix}", made_by=words)
 
     # --- reading what the browser sent
 
@@ -279,11 +298,18 @@ class PhotoActions:
 
     def _history_entry(self, state: PhotoState, after: str) -> tuple[str, str, str]:
         """Paths of copies, which the visitor may delete in the Gallery tab, and a caption."""
-        labels = {step: label for label, step in self._context.choices()}
-        sentences = dict.fromkeys(
-            ", then ".join(labels.get(str(step), step.direction) for step in chain) for chain in state.chains if chain
-        )
         copies = [
             str(shutil.copyfile(path, self._context.files.new(Path(path).name))) for path in (state.before, after)
         ]
-        return copies[0], copies[1], f"{state.file.name}: {' / '.join(sentences).lower()}"
+        return copies[0], copies[1], f"{state.file.name}: {self._sentence(state).lower()}"
+
+    def _sentence(self, state: PhotoState) -> str:
+        """What was done, in the words of the page: `To female, then Older / To male`."""
+        labels = {step: label for label, step in self._context.choices()}
+        return " / ".join(
+            dict.fromkeys(
+                ", then ".join(labels.get(str(step), step.direction) for step in chain)
+                for chain in state.chains
+                if chain
+            )
+        )

@@ -23,32 +23,44 @@ class ExampleView:
         self._lock = threading.Lock()
         self._weights: list[Any] = []
         self._view: dict[str, Any] = {}
+        self._pictures: dict[str, str] = {}
 
     def get(self) -> dict[str, Any]:
         """The value of `photo_view`. Waits until the translations are loaded; raises gr.Error."""
-        with visitor_errors(), self._lock:
+        with visitor_errors():
+            return self._made()[0]
+
+    def pictures(self) -> dict[str, str]:
+        """The example's face as data URLs: by step for all directions of faces, and "" for the original. As `get`."""
+        with visitor_errors():
+            return self._made()[1]
+
+    def _made(self) -> tuple[dict[str, Any], dict[str, str]]:
+        with self._lock:
             studio = self._context.studio()
             weights = [studio.detector, *studio.translators.values()]
             if weights != self._weights:
-                self._view, self._weights = self._make(), weights
-            return self._view
+                self._view, self._pictures = self._make()
+                self._weights = weights
+            return self._view, self._pictures
 
-    def _make(self) -> dict[str, Any]:
+    def _make(self) -> tuple[dict[str, Any], dict[str, str]]:
         """Its pictures are data URLs, as files would be deleted after ten minutes."""
         studio = self._context.studio()
         path = next((path for path in view.EXAMPLES if path.name == FILE), view.EXAMPLES[0])
         picture = images.load(path)
         face = max(studio.find_faces(picture), key=lambda face: face.width, default=None)
         first, more = view.split_directions(self._context, has_faces=True)
-        steps = [step for _, step in first if not studio.whole(studio.chain(step))]
+        steps = [step for _, step in (*first, *more) if not studio.whole(studio.chain(step))]
         chosen = STEP if STEP in steps else next(iter(steps), "")
-        after, pictures = picture, {}
+        after, pictures = picture, dict[str, str]()
         if face:
             chains = [studio.chain(step) for step in steps]
             layers = dict(zip(steps, studio.generate(picture, [face] * len(chains), chains), strict=False))
             after = studio.blend(picture, [layers.get(chosen, ())]).picture
-            pictures = {step: view.data_url(draw_face(picture, face, layers[step], 1.0, CARD_SIDE)) for step in steps}
-        return {
+            layers[""] = ()
+            pictures = {step: view.data_url(draw_face(picture, face, layers[step], 1.0, CARD_SIDE)) for step in layers}
+        shown = {
             "photo": None,
             "example": view.EXAMPLES.index(path),
             "ratio": picture.shape[1] / picture.shape[0],
@@ -64,3 +76,4 @@ class ExampleView:
             "form": JPEG,
             "status": STATUS,
         }
+        return shown, pictures

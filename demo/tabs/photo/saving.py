@@ -38,9 +38,13 @@ def save_picture(
         chains, name = chains[index : index + 1], f"face-{index + 1}-"
     else:
         raise PictureError("There is no such face to save. Choose another.")
+    return result, f"{state.file.stem}-{name}{file_words(chains)}", chains
+
+
+def file_words(chains: "Sequence[Chain]") -> str:
+    """The directions of some chains as part of a file's name, such as `to-female-older`; `original` for none."""
     directions = "-".join(dict.fromkeys(step.direction for chain in chains for step in chain))
-    words = re.sub(r"[^a-z0-9]+", "-", name + directions.lower())[:LONGEST_NAME].strip("-")
-    return result, f"{state.file.stem}-{words or 'original'}", chains
+    return re.sub(r"[^a-z0-9]+", "-", directions.lower())[:LONGEST_NAME].strip("-") or "original"
 
 
 def made_by(chains: "Sequence[Chain]", strength: float) -> str | None:

@@ -6,7 +6,7 @@ const find = (selector) => root.querySelector(selector);
 const [frame, before, after, slide, status] = ['.photo-frame', '.photo-before', '.photo-after', '.photo-slide', '.photo-status'].map(find);
 const [facesList, cardsList, more, options, save] = ['.photo-faces', '.photo-cards', '.photo-more', '.photo-options', '.photo-save'].map(find);
 const file = find('.photo-choose input');
-const button = save.querySelector('button');
+const [button, share] = save.querySelectorAll('button');
 let view = null; // the last whole value
 let opening = 0; // counts photos, so that a late upload does not replace a newer one
 let preview = null; // address of the photo that is being opened, made here
@@ -46,6 +46,23 @@ function wanted() {
   return view?.step ? { step: view.step } : {};
 }
 
+// --- requests, one after the other
+// gradio would send an event that has to wait with the data of the one it waits for, so events wait here.
+
+const waiting = []; // pairs of an event and its data; the first is under way
+
+function send(name, data) {
+  if (name === 'open_photo') waiting.splice(1); // what was chosen for the last photo
+  if (name === 'strengthen' && waiting.length > 1 && waiting.at(-1)[0] === name) waiting.pop();
+  waiting.push([name, data]);
+  if (waiting.length === 1) trigger(name, data);
+}
+
+function sent() {
+  waiting.shift();
+  if (waiting.length) trigger(...waiting[0]);
+}
+
 // --- opening a photo
 
 async function open(chosen) {
@@ -63,7 +80,7 @@ async function open(chosen) {
   }, () => {}); // HEIC, which browsers do not show; the server does
   try {
     const { path } = await upload(chosen);
-    if (mine === opening) trigger('open_photo', { path, ...wanted(), ...choices() });
+    if (mine === opening) send('open_photo', { path, ...wanted(), ...choices() });
   } catch {
     if (mine !== opening) return;
     status.textContent = 'The upload failed. Choose a smaller photo, or try again.';
@@ -74,7 +91,7 @@ async function open(chosen) {
 function openExample(example, step = wanted()) {
   opening++;
   busy('Looking for faces…');
-  trigger('open_photo', { example, ...step, ...choices() });
+  send('open_photo', { example, ...step, ...choices() });
 }
 
 file.addEventListener('change', () => {
@@ -112,7 +129,8 @@ function edit(changes) {
   if (!view) return;
   if (!view.photo) return openExample(view.example, 'step' in changes ? { step: changes.step } : wanted());
   busy();
-  trigger('edit', { face: view.face, ...choices(), ...changes });
+  view.face = changes.face ?? view.face; // at once, so that a card clicked meanwhile is for this face
+  send('edit', { face: view.face, ...choices(), ...changes });
 }
 
 function card({ step, label, picture }) {
@@ -148,15 +166,53 @@ function fill(list, name, items, build) {
 
 options.strength.addEventListener('input', () => {
   options.querySelector('output').textContent = `${Math.round(options.strength.value * 100)} %`;
-  if (view?.photo) trigger('strengthen', choices());
+  forget();
+  if (view?.photo) send('strengthen', choices());
 });
 options.then.addEventListener('change', () => edit({}));
 slide.addEventListener('input', () => frame.style.setProperty('--at', `${slide.value}%`));
 options.addEventListener('submit', (event) => event.preventDefault());
 save.addEventListener('submit', (event) => {
   event.preventDefault();
-  trigger('save', { what: save.what.value, form: save.form.value, ...choices() });
+  trigger('save', wantedFile());
 });
+save.what.addEventListener('change', showForms);
+
+// --- the system's share sheet
+
+const wantedFile = () => ({ what: save.what.value, form: save.form.value, ...choices() });
+let ready = null; // a file that the browser would not share, as the click was too long ago
+
+// A moving picture is always a WebP.
+function showForms() {
+  save.form.closest('label').hidden = save.what.value === 'loop';
+  forget();
+}
+
+function forget() {
+  ready = null;
+  share.textContent = 'Share';
+}
+
+function canShare() {
+  try { return navigator.canShare?.({ files: [new File([''], 'photo.jpg', { type: 'image/jpeg' })] }); } catch { return false; }
+}
+
+async function shareFile(chosen) {
+  forget();
+  try { await navigator.share({ files: [chosen] }); } catch (error) {
+    if (error.name !== 'NotAllowedError') return; // the visitor closed the sheet
+    ready = chosen;
+    share.textContent = 'Share now';
+  }
+}
+
+share.addEventListener('click', () => { if (ready) shareFile(ready); else trigger('share_file', wantedFile()); });
+window.addEventListener('photoshare', async ({ detail }) => {
+  const content = await (await fetch(detail.url)).blob();
+  shareFile(new File([content], detail.orig_name, { type: content.type }));
+});
+share.hidden = !canShare();
 
 // --- showing what came back
 
@@ -190,6 +246,7 @@ function render() {
     swap(before, value.before);
     fillSelect(options.then, [['', 'Nothing more'], ...value.thens.map(([label, step]) => [step, label])]);
     fillSelect(save.what, value.save);
+    showForms();
     save.form.value = value.form;
   }
   showAfter(value.after);
@@ -202,12 +259,14 @@ function render() {
   more.hidden = !value.more.length;
   root.querySelectorAll('.photo-card').forEach((item) => item.setAttribute('aria-pressed', item.dataset.step === value.step));
   if (isNew) cardsList.querySelector('[aria-pressed=true]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
-  button.disabled = !value.photo || !value.after;
-  settle();
+  button.disabled = share.disabled = !value.photo || !value.after;
+  forget();
+  if (waiting.length < 2) settle();
 }
 
 function failed() {
-  if (root.dataset.state !== 'busy') return;
+  sent();
+  if (root.dataset.state !== 'busy' || waiting.length) return;
   if (view) {
     before.dataset.wanted = before.src = view.before;
     setRatio(view.ratio);
@@ -217,6 +276,7 @@ function failed() {
   settle();
 }
 
+window.addEventListener('photodone', sent);
 window.addEventListener('photofailed', failed);
 watch('value', render);
 render();

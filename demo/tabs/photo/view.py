@@ -18,13 +18,13 @@ HERE = Path(__file__).parent
 EXAMPLES = tuple(sorted((HERE.parents[2] / "examples").glob("*.jpg")))
 FOR_DRAWINGS = frozenset({"anime:to_photo"})  # senseless for a photo, so these stand behind "More"
 THUMBNAIL_SIDE = 96
-WHOLE = "whole"  # what to save; a face alone is its index
+WHOLE, COMPARISON, LOOP = "whole", "comparison", "loop"  # what to save; a face alone is its index
 
 Choices = Sequence[tuple[str, str]]
 
 
 def photo_view() -> gr.HTML:
-    """The component. It triggers `open_photo`, `edit`, `strengthen` and `save`, with the visitor's choices as data."""
+    """The component. Its events `open_photo`, `edit`, `strengthen`, `save` and `share_file` carry choices."""
     examples = "".join(
         f'<button type="button" data-example="{index}" aria-label="Example {index + 1}">'
         f'<img src="{data_url(_square(images.load(path)), 80)}" alt="" width="44" height="44"></button>'
@@ -72,7 +72,8 @@ def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
 
 def save_choices(count: int) -> list[tuple[str, str]]:
     """What can be saved of a photo with `count` faces, as pairs of value and label."""
-    return [(WHOLE, "Full picture"), *((str(index), f"Face {index + 1} alone") for index in range(count))]
+    alone = [(str(index), f"Face {index + 1} alone") for index in range(count)]
+    return [(WHOLE, "Full picture"), (COMPARISON, "Before and after"), (LOOP, "Moving picture"), *alone]
 
 
 def field(event: gr.EventData, name: str) -> Any:

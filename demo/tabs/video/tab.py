@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from cyclegan_core.errors import CycleganError, VideoCancelledError, VideoError
-from demo.context import PageContext
+from cyclegan_core.errors import CycleganError, VideoCancelledError
+from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import error_text, status_html, visitor_errors
 from demo.file_input import FileInput
+from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.long_work import LONG_WORK_QUEUE, WAITING_HTML, LongWork, time_left
+from demo.tabs.face_cards import FACE_CARDS
+from demo.tabs.video.limits import LONGEST_SECONDS, check
+from demo.tabs.video.preview import VideoPreview
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain
     from cyclegan_core.video.translate import VideoReport
 
-# Limits of the page alone: others wait for their turn, and the first files are deleted after ten minutes.
-MAX_FILE_BYTES = 200 * 2**20
-LONGEST_SECONDS = 60.0
+# Limits of the work; those of the file are in `limits`.
 MOST_FRAMES = 60 * 60  # 60 frames a second, whatever the file says of its length
 MOST_SECONDS_OF_WORK = 7 * 60.0
 SURE_AFTER = 15.0  # seconds of work, when the time left is no longer a mere guess
@@ -165,21 +167,6 @@ class _Job:
         return self._work.stopped() or self.given_up is not None
 
 
-def check(source: Path) -> None:
-    """Raises VideoError for a file that is gone, too large or too long for the page."""
-    from cyclegan_core.video.reader import VideoReader, printable
-
-    name = printable(source)
-    if not source.exists():
-        raise VideoError(f"{name} has been deleted here in the meantime: choose it again.")
-    if source.stat().st_size > MAX_FILE_BYTES:
-        raise VideoError(f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB: cut it, or make it smaller.")
-    with VideoReader(source) as reader:
-        if reader.seconds and reader.seconds > LONGEST_SECONDS + 1:  # a minute is often a few frames longer
-            limit = f"{LONGEST_SECONDS:.0f} s is the most here"
-            raise VideoError(f"{name} is {reader.seconds:.0f} s long, and {limit}: cut it into pieces.")
-
-
 def sentences(report: "VideoReport", *, whole: bool = False) -> list[str]:
     """Describes a translated video in sentences. whole: whether whole pictures were translated instead of faces."""
     if not whole and not report.frames_with_faces:
@@ -202,7 +189,13 @@ def add_video(context: PageContext) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             video = FileInput(label=f"Video of up to {LONGEST_SECONDS:.0f} s", height=160, elem_id="video-file")
-            step = gr.Radio(choices, value=choices[0][1] if choices else None, label="Translation")
+            step = gr.Radio(
+                choices,
+                value=choices[0][1] if choices else None,
+                label="Translation",
+                elem_id="video-steps",
+                elem_classes=FACE_CARDS,
+            )
             then = gr.Dropdown([NOTHING_MORE, *choices], value="", label="Then", filterable=False)
             strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength")
             largest_only = gr.Checkbox(label="Only the largest face")
@@ -214,7 +207,22 @@ def add_video(context: PageContext) -> None:
             result = gr.Video(
                 label="Result", interactive=False, visible=False, buttons=["download"], elem_id="video-result"
             )
+            shown = gr.HTML(elem_id="video-preview", apply_default_css=False)
+            cards = gr.HTML(elem_classes="face-cards-style", apply_default_css=False)
     work = gr.State()
+    frame = gr.State(time_to_live=FILE_LIFETIME_SECONDS)
+    options: list[Any] = [step, then, strength, largest_only]
+    gr.on(
+        [video.change, step.change, then.change, strength.release, largest_only.change],
+        VideoPreview(context, f"#{step.elem_id}").show,
+        [video, *options, frame],
+        [shown, cards, frame],
+        show_progress="minimal",
+        show_progress_on=shown,
+        trigger_mode="always_last",
+        **TRANSLATOR_QUEUE,
+        **PRIVATE,
+    )
 
     def refresh() -> tuple[Any, Any]:
         with visitor_errors():
@@ -225,7 +233,7 @@ def add_video(context: PageContext) -> None:
     gr.on(None, refresh, None, [step, then], **AT_ONCE)
     button.click(actions.begin, [video, work], [work, button, cancel, status], **CHECKS).success(
         actions.translate,
-        [video, step, then, strength, largest_only, work],
+        [video, *options, work],
         [status, result],
         show_progress_on=status,
         scroll_to_output=True,

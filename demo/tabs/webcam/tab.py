@@ -17,6 +17,7 @@ from cyclegan_core.errors import CycleganError
 from demo.context import PageContext
 from demo.errors import log_traceback
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
+from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.slow_mode import add_slow_mode
 
@@ -37,8 +38,9 @@ class Webcam:
     Where something is wrong, the dict has a sentence under `error`, and `ended` where the stream must be begun again.
     """
 
-    def __init__(self, context: PageContext) -> None:
+    def __init__(self, context: PageContext, example: ExampleView | None = None) -> None:
         self._context = context
+        self._example = example or ExampleView(context)
         self.sessions = Sessions(self._make)
         self._turns = Turns()
 
@@ -48,10 +50,10 @@ class Webcam:
         return FaceStream(self._context.studio())
 
     def offer(self, message: object) -> Answer:
-        """Returns the translations: `choices`, pairs of label and step."""
+        """Returns the translations: `choices`, pairs of label and step, and the `pictures` of their cards by step."""
         with _AnsweringErrors() as reply:
             self._context.studio()
-            reply.answer = {"choices": self._context.choices()}
+            reply.answer = {"choices": self._context.choices(), "pictures": self._example.pictures()}
         return reply.answer
 
     def begin(self, message: object) -> Answer:
@@ -192,9 +194,9 @@ def live_view(webcam: Webcam) -> gr.HTML:
     )
 
 
-def add_webcam(context: PageContext) -> Webcam:
+def add_webcam(context: PageContext, example: ExampleView) -> Webcam:
     """Builds the tab within the Blocks that are open."""
-    webcam = Webcam(context)
+    webcam = Webcam(context, example)
     live = live_view(webcam)
     slow = add_slow_mode(context)
     # The browser asks for it by the event of this name.

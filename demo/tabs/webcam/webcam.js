@@ -63,7 +63,7 @@ function show(next, words) {
   state = root.dataset.state = next;
   if (!live) {
     const [title, text, way] = MESSAGES[next];
-    find('.webcam-words h3').textContent = title;
+    find('.webcam-words h2').textContent = title;
     find('.webcam-words p').textContent = words || text;
     button.start.textContent = way || '';
     button.start.hidden = !way;
@@ -89,6 +89,7 @@ async function fillChoices() {
     const [label, input, text] = ['label', 'input', 'span'].map((name) => document.createElement(name));
     Object.assign(input, { type: 'radio', name: 'first', value: step, checked: step === first });
     text.textContent = words;
+    if (answer.pictures?.[step]) text.prepend(Object.assign(new Image(96, 96), { src: answer.pictures[step], alt: '' }));
     label.append(input, text);
     return label;
   });

@@ -1,0 +1,129 @@
+"""One translated frame of a video, shown before the long work begins."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.context import PageContext
+from demo.errors import status_html, visitor_errors
+from demo.pictures import for_the_screen, generate
+from demo.tabs.face_cards import FACE_CARDS, card_style
+from demo.tabs.photo import view
+from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
+from demo.tabs.photo.saving import made_by
+from demo.tabs.photo.sharing import comparison
+from demo.tabs.video.limits import check
+
+if TYPE_CHECKING:
+    from cyclegan_core.faces.face import Face
+    from cyclegan_core.inference.composition import GeneratedFace
+    from cyclegan_core.inference.studio import Chain
+
+LOOK_EVERY, MOST_LOOKS = 10, 30  # frames between two searches for a face; searches, which take a tenth of a second each
+CAPTION = "The first frame with a face, translated. The video keeps its size, its length and its sound."
+NO_FACE = "No face was found in the first seconds. The video can be translated all the same."
+
+
+@dataclass(frozen=True, eq=False)
+class FirstFrame:
+    """The frame of a video that is shown before the work, and what was made of it.
+
+    source: the video. pixels: the first frame with a face, or else the first one, RGB uint8 (H, W, 3) in the size of
+    the page. faces: in it. cards: the style element with its largest face in every direction. generated: layers by
+    chain, and whether they are of the largest face only, so that no network runs twice.
+    """
+
+    source: Path
+    pixels: NDArray[np.uint8]
+    faces: "tuple[Face, ...]"
+    cards: str
+    generated: "dict[tuple[Chain, bool], tuple[tuple[GeneratedFace, ...], ...]]" = field(default_factory=dict)
+
+
+class VideoPreview:
+    """The event function that keeps the preview up to date with the choices of a visitor."""
+
+    def __init__(self, context: PageContext, selector: str) -> None:
+        """selector: CSS selector of the component with the directions, whose cards show the video's face."""
+        self._context = context
+        self._selector = f"{selector}.{FACE_CARDS}"
+
+    def show(
+        self,
+        videos: list[Path],
+        step: str | None,
+        then: str | None,
+        strength: float,
+        largest_only: bool,
+        known: FirstFrame | None,
+    ) -> tuple[str, str, FirstFrame | None]:
+        """Returns the preview and the cards' style as HTML, and what is known of the video. Raises gr.Error.
+
+        known: of an earlier call for this visitor, or None.
+        """
+        with visitor_errors():
+            if not videos:
+                return "", "", None
+            if known is None or known.source != videos[0]:
+                known = self._first_frame(videos[0])
+            chain = self._context.studio().chain("+".join(filter(None, (step, then))))
+            return self._preview(known, chain, strength, largest_only), known.cards, known
+
+    def _first_frame(self, source: Path) -> FirstFrame:
+        from cyclegan_core.video.reader import Picture, VideoReader
+
+        check(source)
+        first: NDArray[np.uint8] | None = None
+        faces: Sequence[Face] = ()
+        looks = 0
+        with VideoReader(source) as reader:
+            pictures = (event for event in reader.read() if isinstance(event, Picture))
+            for number, picture in enumerate(pictures):
+                if number % LOOK_EVERY:
+                    continue
+                pixels = for_the_screen(picture.pixels)
+                first = pixels if first is None else first
+                faces = self._context.studio().find_faces(pixels)
+                looks += 1
+                if faces or looks == MOST_LOOKS:
+                    break
+        shown = pixels if faces or first is None else first
+        return FirstFrame(source, shown, tuple(faces), self._cards(shown, faces))
+
+    def _cards(self, picture: NDArray[np.uint8], faces: "Sequence[Face]") -> str:
+        studio = self._context.studio()
+        if not faces:
+            return ""
+        face = max(faces, key=lambda face: face.width)
+        chains = {step: studio.chain(step) for _, step in self._context.choices()}
+        chains = {step: chain for step, chain in chains.items() if not studio.whole(chain)}
+        layers = studio.generate(picture, [face] * len(chains), list(chains.values()))
+        drawn = {
+            step: view.data_url(draw_face(picture, face, items, 1.0, CARD_SIDE))
+            for step, items in zip(chains, layers, strict=False)
+        }
+        return card_style([self._selector], drawn)
+
+    def _preview(self, frame: FirstFrame, chain: "Chain", strength: float, largest_only: bool) -> str:
+        studio = self._context.studio()
+        if not frame.faces and not studio.whole(chain):
+            return status_html(NO_FACE)
+        faces = frame.faces
+        if largest_only and faces:
+            faces = (max(faces, key=lambda face: face.width * face.height),)
+        key = (chain, largest_only)
+        if key not in frame.generated:
+            frame.generated[key] = generate(studio, frame.pixels, faces, [chain] * max(1, len(faces)))
+        after = studio.blend(frame.pixels, frame.generated[key], strength).picture
+        labels = {step: label for label, step in self._context.choices()}
+        name = ", then ".join(labels.get(str(step), step.direction) for step in chain)
+        words = made_by([chain], strength)
+        sheet = comparison(frame.pixels, after, name, altered=words is not None)
+        address = view.file_url(self._context.files.write(sheet, "preview.jpg", made_by=words))
+        alt = html.escape(f"A frame of the video before and after: {name}")
+        return f'<figure class="preview"><img src="{address}" alt="{alt}"><figcaption>{CAPTION}</figcaption></figure>'
