@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, normalised, read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_published
+from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import measure
-from train.detection.mosaics import Mosaics, disturb
+from train.detection.mosaics import Mosaics, as_batch, disturb
 from train.training.checkpoint import write_atomically
 
 SIZES, BATCHES = (192, 256, 384), (16, 8, 4)  # side of the mosaics of a step in pixels, and how many
@@ -111,6 +111,10 @@ def _train(options: argparse.Namespace) -> int:
             run.save()
             saved = now
     run.save()
+    scale, shift = run.finish(teacher, mosaics)
+    print(
+        f"Done: {options.output / 'detector.safetensors'}, its scores scaled by {scale:.2f} and shifted by {shift:.2f}"
+    )
     return 0
 
 
@@ -120,16 +124,12 @@ def draw_batch(mosaics: Mosaics, teacher: nn.Module, random: np.random.Generator
     size = SIZES[index]
     clean = [mosaics.draw(size, random) for _ in range(BATCHES[index])]
     with torch.inference_mode():
-        answers = teacher(_as_batch(clean))
+        answers = teacher(as_batch(clean))
     scores = torch.softmax(answers[1], dim=-1)
     quarters = int(random.integers(1, 4)) if random.random() < TURNED else 0
     turned = quarter_turns((answers[0], scores, answers[2]), size, quarters)
     disturbed = [np.rot90(disturb(picture, random), quarters) for picture in clean]
-    return _as_batch(disturbed), tuple(part.clone() for part in turned)  # type: ignore[return-value]
-
-
-def _as_batch(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
-    return normalised(torch.from_numpy(np.stack(pictures))).contiguous(memory_format=torch.channels_last)
+    return as_batch(disturbed), tuple(part.clone() for part in turned)  # type: ignore[return-value]
 
 
 class Run:
@@ -171,7 +171,7 @@ class Run:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def save(self) -> None:
-        """Writes what resuming needs, and the average as the detector."""
+        """Writes what resuming needs, and the average as the detector, its scores as they are."""
         state = {
             "student": self._student.state_dict(),
             "average": self._average.state_dict(),
@@ -180,6 +180,15 @@ class Run:
             "steps": self.steps,
         }
         write_atomically(self._folder / "checkpoint.pt", state)
+        self._save_detector()
+
+    def finish(self, teacher: nn.Module, mosaics: Mosaics) -> tuple[float, float]:
+        """Writes the detector with calibrated scores; returns what `calibrate` does."""
+        fitted = calibrate(self._average, teacher, mosaics)
+        self._save_detector()
+        return fitted
+
+    def _save_detector(self) -> None:
         RetinaFaceDetector.save(self._average, self._folder / "detector.safetensors")
 
 

@@ -1,14 +1,17 @@
 """Teaching the face detector: answers that turn with the picture, a student that learns, a run that goes on."""
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from cyclegan_core import images
-from cyclegan_core.faces.retinaface import CENTRE_VARIANCE, SIZE_VARIANCE, _anchors
+from cyclegan_core.faces.retinaface import CENTRE_VARIANCE, SIZE_VARIANCE, _anchors, new_network
 from tests import ROOT
+from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.mosaics import Mosaics, disturb
 
@@ -68,3 +71,22 @@ def test_mosaics_are_drawn_by_their_seed_and_disturbing_changes_them(tmp_path: P
     disturbed = [disturb(first, np.random.default_rng(seed)) for seed in range(8)]
     assert all(picture.shape == first.shape and picture.dtype == np.uint8 for picture in disturbed)
     assert max(np.abs(first.astype(int) - picture).mean() for picture in disturbed) > 5
+
+
+def test_calibrated_scores_mean_what_the_teachers_mean(tmp_path: Path) -> None:
+    images.save(images.load(ROOT / "examples" / "astronaut.jpg")[:256, :256], tmp_path / "a.png")
+    torch.manual_seed(0)
+    teacher = new_network().eval()
+    student = copy.deepcopy(teacher)
+    heads: Any = student.ClassHead
+    with torch.no_grad():
+        for head in heads:
+            head.conv1x1.weight.div_(3)
+            head.conv1x1.bias.div_(3)
+            head.conv1x1.bias[1::2] -= 0.5
+    scale, shift = calibrate(student, teacher, Mosaics([tmp_path / "a.png"]), count=1)
+    assert (scale, shift) == pytest.approx((3, 1.5), rel=0.02)
+    picture = torch.rand(1, 3, 64, 64) * 50
+    with torch.inference_mode():
+        mine, theirs = (torch.softmax(network(picture)[1], -1) for network in (student, teacher))
+    torch.testing.assert_close(mine, theirs, atol=5e-3, rtol=0)

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+from cyclegan_core.faces.retinaface import normalised
 
 Picture = NDArray[np.uint8]
 
@@ -112,3 +116,8 @@ def _place(picture: Picture, tile: Picture, random: np.random.Generator) -> None
         np.ascontiguousarray(picture), matrix, tile.shape[1::-1],
         flags=cv2.INTER_LINEAR, borderMode=border, borderValue=random.uniform(0, 255, 3).tolist(),
     )  # fmt: skip
+
+
+def as_batch(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """RGB uint8 (S, S, 3) pictures as the network takes them, (B, 3, S, S), channels last."""
+    return normalised(torch.from_numpy(np.stack(pictures))).contiguous(memory_format=torch.channels_last)
