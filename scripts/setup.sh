@@ -156,12 +156,12 @@ get_chromium() {
         fail "The tests of the page need Chromium: run 'sudo apt-get install chromium', then this again."
 }
 
-# The better face detector has weights of its own. The page works without them, so a lost network is no failure here.
+# The published weights of the face detector find more faces than the embedded ones. The page works without them, so a lost network is no failure here.
 get_detector_weights() {
     [ ! -e .venv/detector-asked ] || return 0
-    say "Fetching the weights of the RetinaFace detector (1.8 MB, once) ..."
+    say "Fetching the published weights of the RetinaFace detector (1.8 MB, once) ..."
     if ! "$venv_python" -m cyclegan_core.faces.detector_weights >"$log" 2>&1; then
-        say "  not to be had now: OpenCV's Haar cascades will find the faces. To try again: make detector"
+        say "  not to be had now: the embedded weights will find the faces. To try again: make detector"
     fi
     touch .venv/detector-asked
 }

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         if options.measure:
             faces = [path for path in _files(options.faces) if is_kept_back(path)]
-            student = RetinaFaceDetector.load(options.output / "detector.safetensors")
+            student = RetinaFaceDetector.load(options.output / "detector.safetensors", name="student")
             report = measure(student, RetinaFaceDetector(read_published(options.teacher)), Mosaics(faces))
             (options.output / "metrics.json").write_text(json.dumps(report, indent=2))
             print(json.dumps(report, indent=2))

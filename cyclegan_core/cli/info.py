@@ -9,7 +9,6 @@ from typing import Any
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.detection import find_detector
-from cyclegan_core.faces.haar import HaarDetector
 from cyclegan_core.inference.engines import engine_name
 from cyclegan_core.translations import translation
 from cyclegan_core.translations.catalog import Entry, entries, source_of
@@ -42,8 +41,8 @@ def _describe_detector() -> dict[str, Any]:
     except CycleganError as error:
         return {"name": None, "hint": None, "problem": str(error)}
     get = "python -m cyclegan_core.faces.detector_weights"
-    hint = f"RetinaFace finds more faces: get its weights by {get}, or name the file in {detector_weights.VARIABLE}"
-    return {"name": detector.name, "hint": hint if isinstance(detector, HaarDetector) else None, "problem": None}
+    hint = f"the published weights find more faces: get them by {get}, or name the file in {detector_weights.VARIABLE}"
+    return {"name": detector.name, "hint": None if detector_weights.find() else hint, "problem": None}
 
 
 def _describe(entry: Entry) -> dict[str, Any]:

@@ -35,20 +35,19 @@ MULTIPLE = 16  # of pixels, that the sides of what the network sees are rounded 
 class RetinaFaceDetector:
     """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
 
-    weights: the state of `new_network`, as `read_published` and `load` take it from a file.
+    weights: the state of `new_network`, as `read_published` and `load` take it from a file. name: shown to people.
     """
 
-    name = "RetinaFace mobile0.25"
-
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], *, name: str = "RetinaFace mobile0.25") -> None:
+        self.name = name
         network = new_network()
         network.load_state_dict(weights)
         self._run_network = _engine(_OnPictures(network).eval())
 
     @classmethod
-    def load(cls, file: Path) -> "RetinaFaceDetector":
+    def load(cls, file: Path, *, name: str) -> "RetinaFaceDetector":
         """From what `save` wrote. Raises OSError."""
-        return cls({key: _as_type(value, torch.float32) for key, value in load_file(file).items()})
+        return cls({key: _as_type(value, torch.float32) for key, value in load_file(file).items()}, name=name)
 
     @staticmethod
     def save(network: nn.Module, file: Path) -> None:

@@ -12,9 +12,8 @@ import numpy as np
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
-from cyclegan_core.faces.detection import Detector, find_detector
+from cyclegan_core.faces.detection import EMBEDDED_NAME, Detector, embedded_detector, find_detector
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.haar import HaarDetector
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.inference.translator import FaceTranslator
@@ -27,7 +26,7 @@ State = Literal["embedded", "pulling", "pulled", "kept", "missing"]
 PATIENCE = 5.0  # seconds after which people are told that the Hub lets them wait
 LONGEST_REASON = 300  # characters; a message may quote a config
 EMBEDDED = "embedded"
-BETTER = "the weights of RetinaFace, which finds more of them,"
+PUBLISHED = "the published weights, which find more of them,"
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ class TranslationRegistry:
                 return False
             # Beside one another: a Hub that hangs must not keep the detector away, nor the other way round.
             self._threads = [threading.Thread(target=self._pull_all, args=[names], daemon=True)] if names else []
-            if isinstance(self.studio.detector, HaarDetector) and not os.environ.get(detector_weights.VARIABLE):
+            if self.studio.detector.name == EMBEDDED_NAME and not os.environ.get(detector_weights.VARIABLE):
                 self._threads.append(threading.Thread(target=self._fetch_detector, daemon=True))
             for name in names:
                 sentence = self._until(name, "is being fetched")
@@ -268,14 +267,14 @@ class TranslationRegistry:
     def _find_detector(self) -> Detector:
         try:
             detector = find_detector()
-            problem = f"{BETTER} are not here"
+            problem = f"{PUBLISHED} are not here" if detector.name == EMBEDDED_NAME else ""
         except Exception as error:
-            detector, problem = HaarDetector(), _reason(error)
+            detector, problem = embedded_detector(), _reason(error)
         self._say_detector(detector, problem)
         return detector
 
     def _fetch_detector(self) -> None:
-        self._say_detector(self.studio.detector, f"{BETTER} are being fetched")
+        self._say_detector(self.studio.detector, f"{PUBLISHED} are being fetched")
         try:
             weights = detector_weights.fetch(seconds=min(self._seconds, detector_weights.SECONDS))
             detector = RetinaFaceDetector(read_published(weights))
@@ -287,11 +286,8 @@ class TranslationRegistry:
         self._say_detector(detector, "")
 
     def _say_detector(self, detector: Detector, problem: str) -> None:
-        haar = isinstance(detector, HaarDetector)
         with self._lock:
-            self._detector_sentence = (
-                f"{detector.name} find the faces: {problem}." if haar else f"{detector.name} finds the faces."
-            )
+            self._detector_sentence = f"{detector.name} finds the faces{f': {problem}' if problem else ''}."
 
 
 def _is_embedded(loaded: Translation) -> bool:

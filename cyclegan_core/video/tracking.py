@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces.detection import Detector, can_be_aligned
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.haar import HaarDetector
 from cyclegan_core.video.one_euro import OneEuroFilter
 from cyclegan_core.video.optical_flow import TEMPLATE, alike, face_size, fit_similarity, follow, patch
 
@@ -22,7 +21,6 @@ SIDE, LARGE_SIDE = 240, 320
 SMALL_FACE = 0.2  # of the shorter side
 LARGE_EVERY = 4  # looks, so that a small face that enters later is found too
 SEARCH_SECONDS, CHECK_SECONDS = 0.1, 0.2  # between two looks, without and with faces
-HAAR_SLOWER = 2.5  # times, as the cascades take so much longer
 SURE_SCORE = 0.9  # a face of a lower one has to be seen twice
 MOST_TRACKS = 12  # followed at a time, the largest
 MOST_MISSED = 3  # looks in a row that may miss a face
@@ -113,7 +111,7 @@ class FaceTracker:
             # A camera that is swung round looks like a cut too, but the faces can be followed through it.
             self._tracks = [track for track in self._tracks if track.followed]
             self._fresh = True
-        if self._due(time, detector):
+        if self._due(time):
             self._look(frame, grey, stretch, detector)
             self._looked, self._startled = time, False
         self._grey, self._tiny, self._shape, self._time = grey, _tiny(grey), frame.shape, time
@@ -148,14 +146,12 @@ class FaceTracker:
             else:
                 track.raw = moved * stretch
 
-    def _due(self, time: float, detector: Detector) -> bool:
+    def _due(self, time: float) -> bool:
         """Whether it is time to look for faces."""
         if self._fresh or self._startled:
             return True
         waiting = any(not track.confirmed or track.missed or not track.followed for track in self._tracks)
         pause = SEARCH_SECONDS if waiting or not self._tracks else CHECK_SECONDS
-        if isinstance(detector, HaarDetector):
-            pause *= HAAR_SLOWER
         return time - self._looked > pause - 1e-6
 
     def _look(

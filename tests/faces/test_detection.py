@@ -18,8 +18,7 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
-from cyclegan_core.faces.detection import Detector, find_detector, find_faces
-from cyclegan_core.faces.haar import HaarDetector
+from cyclegan_core.faces.detection import EMBEDDED_NAME, Detector, embedded_detector, find_detector, find_faces
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from tests import ROOT
 
@@ -29,19 +28,12 @@ SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_F
 EXAMPLES = ROOT / "examples"
 
 
-@pytest.fixture(scope="module", params=["retinaface", "haar"])
+@pytest.fixture(scope="module", params=["published", "embedded"])
 def detector(request: pytest.FixtureRequest) -> Detector:
-    if request.param == "haar":
-        return HaarDetector()
-    return _retinaface()
+    return embedded_detector() if request.param == "embedded" else _published()
 
 
-@pytest.fixture(scope="module")
-def retinaface() -> Detector:
-    return _retinaface()
-
-
-def _retinaface() -> Detector:
+def _published() -> Detector:
     if not SHARED_WEIGHTS.is_file():
         pytest.skip("needs facexlib's detector weights, which are not on this machine")
     return RetinaFaceDetector(read_published(SHARED_WEIGHTS))
@@ -73,19 +65,19 @@ def test_a_turned_photograph(detector: Detector, face_picture: Path, quarters: i
 
 
 @pytest.mark.parametrize("width", [30, 60])
-def test_a_small_face(retinaface: Detector, face_picture: Path, width: int) -> None:
+def test_a_small_face(detector: Detector, face_picture: Path, width: int) -> None:
     picture = images.load(face_picture)
     small = cv2.resize(picture, None, fx=width / 232, fy=width / 232, interpolation=cv2.INTER_AREA)
     canvas = np.full((720, 1280, 3), 128, np.uint8)
     canvas[200 : 200 + small.shape[0], 600 : 600 + small.shape[1]] = small
-    faces = find_faces(retinaface, canvas)
+    faces = find_faces(detector, canvas)
     assert len(faces) == 1
     assert faces[0].width == pytest.approx(width, rel=0.25)
 
 
-def test_a_cut_face(retinaface: Detector, face_picture: Path) -> None:
+def test_a_cut_face(detector: Detector, face_picture: Path) -> None:
     picture = images.load(face_picture)[:, 430:]
-    assert len(find_faces(retinaface, picture)) == 1
+    assert len(find_faces(detector, picture)) == 1
 
 
 @pytest.mark.parametrize("picture", [np.zeros((16, 16, 3), np.uint8), np.full((40, 3000, 3), 200, np.uint8)])
@@ -114,12 +106,14 @@ def test_a_variable_that_names_no_file_is_a_sentence(monkeypatch: pytest.MonkeyP
         find_detector()
 
 
-def test_without_weights_the_haar_cascades_are_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_published_weights_the_embedded_ones_are_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(detector_weights.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(detector_weights, "facexlib_path", list)
     assert detector_weights.find() is None
-    assert find_detector().name == "Haar cascades"
+    assert find_detector().name == EMBEDDED_NAME
 
 
 @pytest.mark.parametrize("twice", [False, True])
@@ -178,22 +172,20 @@ def test_what_is_not_the_weights_is_not_kept(served: tuple[str, Path], content: 
     assert list(detector_weights.cache_path().parent.iterdir()) == []
 
 
-def test_tilted_heads_are_found_by_the_cascades(face_picture: Path) -> None:
-    picture = images.load(face_picture)
-    height, width = picture.shape[:2]
-    turn = cv2.getRotationMatrix2D((width / 2, height / 3), 28, 1.0)
-    tilted = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
-    detector = HaarDetector()
-    upright, found = detector.detect(picture), detector.detect(tilted)
-    assert len(found) == 1
-    expected = upright[0].landmarks @ turn[:, :2].T + turn[:, 2]
-    assert np.abs(found[0].landmarks - expected).max() < 0.15 * upright[0].width
-
-
-def test_haar_finds_a_face_that_the_edge_cuts() -> None:
+@pytest.mark.parametrize("roll", [-40, -20, 20, 40])
+def test_a_tilted_head(detector: Detector, roll: int) -> None:
     picture = images.load(EXAMPLES / "astronaut.jpg")
-    detector = HaarDetector()
-    (whole,) = detector.detect(picture)
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 3), roll, 1.0)
+    tilted = cv2.warpAffine(picture, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    (upright,), (found,) = find_faces(detector, picture), find_faces(detector, np.asarray(tilted, np.uint8))
+    expected = upright.landmarks @ turn[:, :2].T + turn[:, 2]
+    assert np.abs(found.landmarks - expected).max() < 0.15 * upright.width
+
+
+def test_a_face_that_the_edge_cuts(detector: Detector) -> None:
+    picture = images.load(EXAMPLES / "astronaut.jpg")
+    (whole,) = find_faces(detector, picture)
     middle = round(float(whole.landmarks[:, 0].mean())) - round(0.15 * whole.width)
-    (cut,) = detector.detect(picture[:, middle:])
+    (cut,) = find_faces(detector, np.ascontiguousarray(picture[:, middle:]))
     assert np.abs(cut.landmarks + np.array([middle, 0]) - whole.landmarks).max() < 0.2 * whole.width

@@ -15,6 +15,7 @@ import torch
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
+from cyclegan_core.faces.detection import EMBEDDED_NAME
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import Status, TranslationRegistry
 from cyclegan_core.translations import translation
@@ -377,7 +378,7 @@ class TestDetector:
             pytest.skip("needs facexlib's detector weights, which are not on this machine")
         shutil.copy(SHARED_WEIGHTS, mirror)
         shelf = loaded()
-        assert shelf.studio.detector.name == "Haar cascades"
+        assert shelf.studio.detector.name == EMBEDDED_NAME
         assert "are not here" in shelf.detector_status()
         shelf.pull()
         assert shelf.wait(60)
@@ -387,12 +388,12 @@ class TestDetector:
         assert loaded().studio.detector.name == "RetinaFace mobile0.25"
 
     @pytest.mark.parametrize(("content", "says"), [(b"no weights", "not facexlib's file"), (None, "downloaded")])
-    def test_without_its_weights_haar_stays(self, mirror: Path, content: bytes | None, says: str) -> None:
+    def test_without_them_the_embedded_weights_stay(self, mirror: Path, content: bytes | None, says: str) -> None:
         if content:
             mirror.write_bytes(content)
         shelf = pulled()
-        assert shelf.studio.detector.name == "Haar cascades"
-        assert shelf.detector_status().startswith("Haar cascades find the faces: ")
+        assert shelf.studio.detector.name == EMBEDDED_NAME
+        assert shelf.detector_status().startswith(f"{EMBEDDED_NAME} finds the faces: ")
         assert says in shelf.detector_status()
         assert str(mirror.parent) not in shelf.detector_status()
 
@@ -403,5 +404,5 @@ class TestDetector:
     def test_a_setting_that_names_no_file(self, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(detector_weights.VARIABLE, "/no/such.pth")
         shelf = pulled()
-        assert shelf.studio.detector.name == "Haar cascades"
+        assert shelf.studio.detector.name == EMBEDDED_NAME
         assert f"{detector_weights.VARIABLE} names a file that is not there" in shelf.detector_status()
