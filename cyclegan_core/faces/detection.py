@@ -1,7 +1,6 @@
 """Finding the faces of a picture, upright or turned by a quarter, with the best detector at hand."""
 
 import math
-from pathlib import Path
 from typing import Protocol
 
 import cv2
@@ -10,12 +9,10 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
+from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.long_pictures import detect_in_parts, is_long, part_length
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
-
-EMBEDDED_NAME = "RetinaFace mobile0.25, embedded"
-EMBEDDED = Path(__file__).with_name("detector.safetensors")
 
 # RMS distance of aligned landmarks from the template, as a fraction of the crop. Measured with RetinaFace: 99 % of
 # upright faces stay under 0.07; a face seen in a wrongly turned picture is mostly above, or has a low score.
@@ -39,12 +36,7 @@ class Detector(Protocol):
 def find_detector() -> Detector:
     """RetinaFace with the published weights where they are at hand, else with those embedded. Downloads nothing."""
     weights = detector_weights.find()
-    return RetinaFaceDetector(read_published(weights)) if weights else embedded_detector()
-
-
-def embedded_detector() -> RetinaFaceDetector:
-    """RetinaFace with the weights that come inside this package; `detector.md` beside them tells how good they are."""
-    return RetinaFaceDetector.load(EMBEDDED, name=EMBEDDED_NAME)
+    return RetinaFaceDetector(read_published(weights)) if weights else EmbeddedDetector()
 
 
 def find_faces(detector: Detector, picture: NDArray[np.uint8]) -> list[Face]:

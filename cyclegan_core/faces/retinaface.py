@@ -36,18 +36,25 @@ class RetinaFaceDetector:
     """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
 
     weights: the state of `new_network`, as `read_published` and `load` take it from a file. name: shown to people.
+    threshold: of the scores, in [0, 1], from which a face counts.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], *, name: str = "RetinaFace mobile0.25") -> None:
-        self.name = name
+    def __init__(
+        self, weights: Mapping[str, Tensor], *, name: str = "RetinaFace mobile0.25", threshold: float = SCORE_THRESHOLD
+    ) -> None:
+        self.name, self._threshold = name, threshold
         network = new_network()
         network.load_state_dict(weights)
         self._run_network = _engine(_OnPictures(network).eval())
 
     @classmethod
-    def load(cls, file: Path, *, name: str) -> "RetinaFaceDetector":
+    def load(cls, file: Path, *, name: str, threshold: float = SCORE_THRESHOLD) -> "RetinaFaceDetector":
         """From what `save` wrote. Raises OSError."""
-        return cls({key: _as_type(value, torch.float32) for key, value in load_file(file).items()}, name=name)
+        return cls(
+            {key: _as_type(value, torch.float32) for key, value in load_file(file).items()},
+            name=name,
+            threshold=threshold,
+        )
 
     @staticmethod
     def save(network: nn.Module, file: Path) -> None:
@@ -69,14 +76,14 @@ class RetinaFaceDetector:
         landmarks = landmarks * stretch
         as_xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
         kept = np.asarray(
-            cv2.dnn.NMSBoxes(as_xywh.tolist(), scores.tolist(), SCORE_THRESHOLD, NMS_THRESHOLD), dtype=int
+            cv2.dnn.NMSBoxes(as_xywh.tolist(), scores.tolist(), self._threshold, NMS_THRESHOLD), dtype=int
         ).reshape(-1)
         return [Face(tuple(map(float, boxes[i])), float(scores[i]), landmarks[i]) for i in kept]  # type: ignore[arg-type]
 
     def _run(self, picture: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Boxes (N, 4), scores (N,) and landmarks (N, 5, 2) above the threshold, in pixels of `picture`."""
         offsets, scores, points = (part[0] for part in self._run_network(picture[None]))
-        likely = scores > SCORE_THRESHOLD
+        likely = scores > self._threshold
         anchors = _anchors(*picture.shape[:2])[likely]
         centres = anchors[:, :2] + offsets[likely, :2] * CENTRE_VARIANCE * anchors[:, 2:]
         sizes = anchors[:, 2:] * np.exp(offsets[likely, 2:] * SIZE_VARIANCE)

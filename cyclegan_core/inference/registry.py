@@ -12,7 +12,8 @@ import numpy as np
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
-from cyclegan_core.faces.detection import EMBEDDED_NAME, Detector, embedded_detector, find_detector
+from cyclegan_core.faces.detection import Detector, find_detector
+from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from cyclegan_core.inference.studio import Studio
@@ -188,7 +189,7 @@ class TranslationRegistry:
                 return False
             # Beside one another: a Hub that hangs must not keep the detector away, nor the other way round.
             self._threads = [threading.Thread(target=self._pull_all, args=[names], daemon=True)] if names else []
-            if self.studio.detector.name == EMBEDDED_NAME and not os.environ.get(detector_weights.VARIABLE):
+            if isinstance(self.studio.detector, EmbeddedDetector) and not os.environ.get(detector_weights.VARIABLE):
                 self._threads.append(threading.Thread(target=self._fetch_detector, daemon=True))
             for name in names:
                 sentence = self._until(name, "is being fetched")
@@ -267,9 +268,9 @@ class TranslationRegistry:
     def _find_detector(self) -> Detector:
         try:
             detector = find_detector()
-            problem = f"{PUBLISHED} are not here" if detector.name == EMBEDDED_NAME else ""
+            problem = f"{PUBLISHED} are not here" if isinstance(detector, EmbeddedDetector) else ""
         except Exception as error:
-            detector, problem = embedded_detector(), _reason(error)
+            detector, problem = EmbeddedDetector(), _reason(error)
         self._say_detector(detector, problem)
         return detector
 

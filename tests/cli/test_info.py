@@ -9,7 +9,7 @@ import pytest
 
 from cyclegan_core.cli.main import main
 from cyclegan_core.faces import detector_weights
-from cyclegan_core.faces.detection import EMBEDDED_NAME
+from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.inference import engines
 from cyclegan_core.translations import catalog, translation
 
@@ -43,7 +43,7 @@ def test_info(info: Run, tiny_translation: Path) -> None:
     size = (tiny_translation / "model.safetensors").stat().st_size
     for line in (
         f"python                  {sys.version.split()[0]}",
-        f"detector                {EMBEDDED_NAME}",
+        f"detector                {EmbeddedDetector.name}",
         "translation tiny        to_female, to_male",
         f"  source: embedded, run by {engines.engine_name(32)}",
         f"  weights: {size / 1e6:.1f} MB",
@@ -60,7 +60,7 @@ def test_info_as_json(info: Run) -> None:
     report = json.loads(said)
     assert code == 0
     assert report["versions"]["torch"].startswith("2.")
-    assert report["detector"]["name"] == EMBEDDED_NAME
+    assert report["detector"]["name"] == EmbeddedDetector.name
     (tiny,) = report["translations"]
     assert (tiny["name"], tiny["source"], tiny["problem"]) == ("tiny", "embedded", None)
     assert tiny["weights_bytes"] > 1000
@@ -80,7 +80,7 @@ def test_info_names_a_broken_translation_and_still_says_the_rest(
     code, said, _ = info()
 
     assert code == 1
-    assert f"detector                {EMBEDDED_NAME}" in said
+    assert f"detector                {EmbeddedDetector.name}" in said
     assert "  problem: model.safetensors is damaged or cut off" in said
 
 

@@ -18,7 +18,8 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
-from cyclegan_core.faces.detection import EMBEDDED_NAME, Detector, embedded_detector, find_detector, find_faces
+from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
 from tests import ROOT
 
@@ -30,7 +31,7 @@ EXAMPLES = ROOT / "examples"
 
 @pytest.fixture(scope="module", params=["published", "embedded"])
 def detector(request: pytest.FixtureRequest) -> Detector:
-    return embedded_detector() if request.param == "embedded" else _published()
+    return EmbeddedDetector() if request.param == "embedded" else _published()
 
 
 def _published() -> Detector:
@@ -113,7 +114,7 @@ def test_without_published_weights_the_embedded_ones_are_at_work(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(detector_weights, "facexlib_path", list)
     assert detector_weights.find() is None
-    assert find_detector().name == EMBEDDED_NAME
+    assert find_detector().name == EmbeddedDetector.name
 
 
 @pytest.mark.parametrize("twice", [False, True])

@@ -15,7 +15,7 @@ import torch
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.faces.detection import EMBEDDED_NAME
+from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import Status, TranslationRegistry
 from cyclegan_core.translations import translation
@@ -378,7 +378,7 @@ class TestDetector:
             pytest.skip("needs facexlib's detector weights, which are not on this machine")
         shutil.copy(SHARED_WEIGHTS, mirror)
         shelf = loaded()
-        assert shelf.studio.detector.name == EMBEDDED_NAME
+        assert shelf.studio.detector.name == EmbeddedDetector.name
         assert "are not here" in shelf.detector_status()
         shelf.pull()
         assert shelf.wait(60)
@@ -392,8 +392,8 @@ class TestDetector:
         if content:
             mirror.write_bytes(content)
         shelf = pulled()
-        assert shelf.studio.detector.name == EMBEDDED_NAME
-        assert shelf.detector_status().startswith(f"{EMBEDDED_NAME} finds the faces: ")
+        assert shelf.studio.detector.name == EmbeddedDetector.name
+        assert shelf.detector_status().startswith(f"{EmbeddedDetector.name} finds the faces: ")
         assert says in shelf.detector_status()
         assert str(mirror.parent) not in shelf.detector_status()
 
@@ -404,5 +404,5 @@ class TestDetector:
     def test_a_setting_that_names_no_file(self, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(detector_weights.VARIABLE, "/no/such.pth")
         shelf = pulled()
-        assert shelf.studio.detector.name == EMBEDDED_NAME
+        assert shelf.studio.detector.name == EmbeddedDetector.name
         assert f"{detector_weights.VARIABLE} names a file that is not there" in shelf.detector_status()

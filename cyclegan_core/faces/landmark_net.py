@@ -1,0 +1,88 @@
+"""A small network of our own that looks closer at where a face may be: is it one, and where are its five landmarks?"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
+
+WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
+SIZE = 64  # side of the crop that it sees
+# Where landmarks lie in a crop that is cut just right: with room for a guess that is not.
+TEMPLATE = 0.5 + (np.array(WIDE_TEMPLATE) - 0.5) * 1.25
+
+
+class LandmarkNet(nn.Module):
+    """Float (B, 3, 64, 64) in [-1, 1] to landmarks (B, 5, 2) as fractions of the crop and logits (B,) of being a face.
+
+    Depthwise-separable convolutions as in MobileNet (Howard et al. 2017); the landmarks come from all places at once,
+    as they are corrections to the template.
+    """
+
+    def __init__(self, channels: int = 24) -> None:
+        super().__init__()
+
+        def separable(narrow: int, wide: int, stride: int) -> list[nn.Module]:
+            return [
+                nn.Conv2d(narrow, narrow, 3, stride, 1, groups=narrow, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(),
+                nn.Conv2d(narrow, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(),
+            ]  # fmt: skip
+
+        c = channels
+        self.features = nn.Sequential(
+            nn.Conv2d(3, c, 3, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(),
+            *separable(c, 2 * c, 2), *separable(2 * c, 2 * c, 1),
+            *separable(2 * c, 4 * c, 2), *separable(4 * c, 4 * c, 1), *separable(4 * c, 4 * c, 1),
+            *separable(4 * c, 8 * c, 2), *separable(8 * c, 4 * c, 1),
+        )  # fmt: skip
+        self.head = nn.Linear(4 * c * 16, 11)
+        self.register_buffer("template", torch.tensor(TEMPLATE, dtype=torch.float32), persistent=False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        out = self.head(self.features(x).flatten(1))
+        return self.template + out[:, :10].view(-1, 5, 2) * 0.1, out[:, 10]
+
+
+class LandmarkFinder:
+    """Places landmarks, on a CPU. Safe for many threads."""
+
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self._net = LandmarkNet()
+        self._net.load_state_dict(load_file(weights))
+        self._net.eval()
+
+    def refine(
+        self, picture: NDArray[np.uint8], guesses: NDArray[np.floating], *, looks: int = 2
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Landmarks (N, 5, 2) in pixels of an RGB uint8 (H, W, 3) picture, and probabilities (N,) of being a face.
+
+        guesses: landmarks (N, 5, 2) that may be off by a fifth of the face or 30 degrees, such as those of a mean face.
+        looks: times that the crop is cut anew by what the look before has found; each costs a millisecond a face.
+        """
+        landmarks = np.asarray(guesses, np.float64)
+        scores = np.zeros(len(landmarks), np.float32)
+        for _ in range(looks if len(landmarks) else 0):
+            alignments = [align(points, TEMPLATE, SIZE) for points in landmarks]
+            crops = np.stack([_crop(picture, alignment) for alignment in alignments])
+            x = torch.from_numpy(crops.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+            with torch.inference_mode():
+                found, logits = self._net(x.contiguous())
+            points = found.numpy().astype(np.float64) * SIZE - 0.5
+            landmarks = np.stack(
+                [p @ a.inverse[:, :2].T + a.inverse[:, 2] for p, a in zip(points, alignments, strict=True)]
+            )
+            scores = torch.sigmoid(logits).numpy()
+        return landmarks.astype(np.float32), scores
+
+
+def _crop(picture: NDArray[np.uint8], alignment: Alignment) -> NDArray[np.uint8]:
+    """As `Alignment.crop`; grey where the guess lies outside the picture, which is then no face."""
+    try:
+        return alignment.crop(picture)
+    except (ValueError, cv2.error):
+        return np.full((SIZE, SIZE, 3), 128, np.uint8)

@@ -1,0 +1,175 @@
+"""Trains the small network that places landmarks (`cyclegan_core/faces/landmark_net.py`), taught by RetinaFace.
+
+    python train/landmarks.py prepare UTKFACE_DIR CELEBA_DIR/img_align_celeba SELFIES_DIR --output crops/landmarks.npz
+    python train/landmarks.py train crops/landmarks.npz --output cyclegan_core/faces/landmarks.safetensors
+
+Every picture gives one loose crop around its largest face, with the landmarks that RetinaFace finds. Training turns,
+zooms and shifts it as much as a guess may be off; pieces beside the face, or far too large or small, are no face.
+"""
+
+import argparse
+import hashlib
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from cyclegan_core import images
+from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.faces.alignment import align
+from cyclegan_core.faces.detection import find_detector, find_faces
+from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from train.data.folders import picture_files, to_float
+from train.evaluation.classifier import disturb
+
+STORED = 128  # side of a loose crop
+ZOOM_OUT = 0.5  # the crop reaches so much further, as a fraction of its side, than a crop that is cut just right
+TEST_SHARE = 0.05
+
+
+def prepare(folders: list[Path], output: Path, *, most: int) -> None:
+    """Writes crops uint8 (N, 128, 128, 3), landmarks float32 (N, 5, 2) as fractions of them, and who is tested on."""
+    detector = find_detector()
+    if not isinstance(detector, RetinaFaceDetector):
+        raise CycleganError("RetinaFace is the teacher: name its weights in CYCLEGAN_DETECTOR_WEIGHTS")
+    crops, landmarks, test = [], [], []
+    for folder in folders:
+        files = sorted(picture_files(folder), key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
+        for path in tqdm(files[:most], unit=" pictures", desc=folder.name, disable=None):
+            try:
+                picture = images.load(path)
+            except PictureError:
+                continue
+            faces = find_faces(detector, picture)
+            if not faces or max(face.score for face in faces) < 0.9:
+                continue
+            points = max(faces, key=lambda face: face.width).landmarks
+            alignment = align(points, TEMPLATE, STORED, ZOOM_OUT / 2)
+            crops.append(alignment.crop(picture))
+            landmarks.append((points @ alignment.matrix[:, :2].T + alignment.matrix[:, 2] + 0.5) / STORED)
+            test.append(int(hashlib.sha256(path.name.encode()).hexdigest()[:8], 16) < TEST_SHARE * 2**32)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(output, crops=np.stack(crops), landmarks=np.stack(landmarks).astype(np.float32), test=np.array(test))
+    print(f"{len(crops):,} crops, {sum(test):,} of them for testing")
+
+
+def sample(crops: Tensor, landmarks: Tensor, *, faces: bool) -> tuple[Tensor, Tensor]:
+    """What the network may be shown: float (B, 3, 64, 64), and where landmarks are in it, (B, 5, 2) as fractions.
+
+    crops: uint8 (B, 3, 128, 128). faces: whether guesses are as far off as they may be, or further.
+    """
+    count = len(crops)
+    if faces:
+        angle = torch.randn(count) * math.radians(14)
+        scale = torch.exp((torch.rand(count) * 2 - 1) * 0.28)
+        shift = torch.randn(count, 2) * 0.09
+    else:
+        angle = (torch.rand(count) * 2 - 1) * math.pi
+        small = torch.rand(count) < 0.5
+        scale = torch.where(small, 0.2 + 0.2 * torch.rand(count), 0.6 + 0.5 * torch.rand(count))
+        direction = torch.rand(count) * 2 * math.pi
+        distance = torch.where(small, 0.3 + 0.4 * torch.rand(count), 0.55 + 0.4 * torch.rand(count))
+        shift = torch.stack([torch.cos(direction), torch.sin(direction)], 1) * distance[:, None]
+    mirror = torch.where(torch.rand(count) < 0.5, -1.0, 1.0)
+    # From the piece that is shown, in [-1, 1], to the loose crop.
+    reach = scale / (1 + ZOOM_OUT)
+    cos, sin = torch.cos(angle) * reach, torch.sin(angle) * reach
+    # The middle of a right crop is where the middle of the loose one is.
+    matrix = torch.stack(
+        [torch.stack([cos * mirror, -sin, shift[:, 0]], 1), torch.stack([sin * mirror, cos, shift[:, 1]], 1)], 1
+    )
+    grid = F.affine_grid(matrix, [count, 3, SIZE, SIZE], align_corners=False)
+    shown = F.grid_sample(to_float(crops), grid, padding_mode="reflection", align_corners=False)
+    blurred = F.interpolate(F.avg_pool2d(shown, 2), (SIZE, SIZE), mode="bilinear", align_corners=False)
+    shown = torch.where((torch.rand(count) < 0.3)[:, None, None, None], blurred, shown)
+    inverse = torch.linalg.inv(matrix[:, :, :2])
+    points = ((landmarks * 2 - 1) - matrix[:, None, :, 2]) @ inverse.transpose(1, 2)
+    points = (points + 1) / 2
+    swapped = points[:, [1, 0, 2, 4, 3]]  # left is left as it is seen
+    return disturb(shown), torch.where((mirror < 0)[:, None, None], swapped, points)
+
+
+def error(found: Tensor, true: Tensor) -> Tensor:
+    """Mean distance of the landmarks (B,) as a fraction of the distance between the eyes."""
+    return (found - true).norm(dim=2).mean(1) / (true[:, 0] - true[:, 1]).norm(dim=1)
+
+
+def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int) -> None:
+    with np.load(data) as file:
+        test = torch.from_numpy(file["test"])
+        crops = torch.from_numpy(file["crops"]).permute(0, 3, 1, 2)
+        landmarks = torch.from_numpy(file["landmarks"])
+    torch.manual_seed(seed)
+    net = LandmarkNet()
+    kept = torch.nonzero(~test).squeeze(1)
+    steps = epochs * len(kept) // batch
+    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    with tqdm(range(steps), unit="step", disable=None) as bar:
+        for step in bar:
+            chosen = kept[torch.randint(len(kept), (batch,))]
+            faces, true = sample(crops[chosen], landmarks[chosen], faces=True)
+            others = kept[torch.randint(len(kept), (batch // 2,))]
+            nothing, _ = sample(crops[others], landmarks[others], faces=False)
+            found, logits = net(torch.cat([faces, nothing]))
+            is_face = torch.cat([torch.ones(batch), torch.zeros(batch // 2)])
+            offset = error(found[:batch], true).mean()
+            loss = 4 * offset + F.binary_cross_entropy_with_logits(logits, is_face)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            if step % 200 == 0:
+                tqdm.write(f"{step:6d}  error {offset:.4f}  loss {loss:.4f}")
+    save_file({key: value.contiguous() for key, value in net.state_dict().items()}, output)
+    report(net.eval(), crops[test], landmarks[test])
+
+
+@torch.inference_mode()
+def report(net: LandmarkNet, crops: Tensor, landmarks: Tensor) -> None:
+    """Prints how far off guesses and answers are on faces that were not trained on, and how well no face is known."""
+    torch.manual_seed(1)
+    faces, true = sample(crops, landmarks, faces=True)
+    nothing, _ = sample(crops, landmarks, faces=False)
+    guess = torch.from_numpy(TEMPLATE).float().expand(len(true), 5, 2)
+    found, logits = net(faces)
+    print(f"{len(crops)} test faces; error as a fraction of the distance between the eyes, mean and 95th percentile")
+    for name, points in (("guess", guess), ("first look", found)):
+        print(f"  {name:<12}{error(points, true).mean():.4f}  {error(points, true).quantile(0.95):.4f}")
+    print(f"  faces kept {(logits > 0).float().mean():.1%}, others refused {(net(nothing)[1] <= 0).float().mean():.1%}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    preparing = commands.add_parser("prepare")
+    preparing.add_argument("folders", type=Path, nargs="+", help="folders of pictures with a face each")
+    preparing.add_argument("--output", type=Path, required=True)
+    preparing.add_argument("--most", type=int, default=5000, help="pictures of each folder (5000)")
+    training = commands.add_parser("train")
+    training.add_argument("data", type=Path)
+    training.add_argument("--output", type=Path, required=True)
+    training.add_argument("--epochs", type=int, default=25)
+    training.add_argument("--batch", type=int, default=64)
+    training.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "prepare":
+            prepare(options.folders, options.output, most=options.most)
+        else:
+            train(options.data, options.output, epochs=options.epochs, batch=options.batch, seed=options.seed)
+    except (CycleganError, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
