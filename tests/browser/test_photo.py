@@ -292,7 +292,7 @@ def test_damaged_photo_is_refused_and_the_last_one_stays(tab: Tab, tmp_path: Pat
 
 
 def test_example_is_opened_at_a_click(tab: Tab) -> None:
-    tab.page.get_by_role("button", name="Example 3").click()
+    tab.page.get_by_role("button", name="Example 5").click()
     tab.says("^2 faces translated in")
     expect(tab.faces).to_have_count(3)
 

@@ -20,7 +20,7 @@ def test_every_part_is_measured_against_the_papers_generator(tiny_translation: P
     assert rows[0].ratio == 1
     assert all(row.seconds > 0 for row in rows)
     names = " ".join(row.name for row in rows)
-    for part in ("find faces", "cut and translate", "blend 1 face", "photo, 1 face", "stream", "film"):
+    for part in ("find faces", "cut and translate", "blend ", "photo, ", "stream", "film"):
         assert part in names
     assert all(row.ratio == pytest.approx(row.seconds / rows[0].seconds) for row in rows)
 
