@@ -33,10 +33,12 @@ class UnetResnetGenerator(nn.Module):
     smooth: blur what is painted by (1, 2, 1) / 4 along both axes. A generator of CycleGAN hides its input from the
         discriminator in patterns as fine as the unfolded squares of 2 pixels (Chu et al. 2017, "CycleGAN, a master of
         steganography"); in ageing they show as hatched cheeks. This filter has a zero just there.
+    enlargements: how many times the size is doubled beyond `patch`. The encoder sees larger squares of pixels and works
+        as it did; what the decoder paints is enlarged, and a finer layer with blocks of its own adds to it.
 
     Sources: the skips are U-Net's (Ronneberger et al. 2015), added as in LinkNet (Chaurasia and Culurciello 2017); the
     blocks are the norm-free pre-activation blocks of EDSR (Lim et al. 2017) and Fixup (Zhang et al. 2019), whose second
-    convolution starts small.
+    convolution starts small. Enlarging what is painted and adding to it is StyleGAN2's (Karras et al. 2020).
     """
 
     def __init__(
@@ -50,20 +52,22 @@ class UnetResnetGenerator(nn.Module):
         skips: int = 2,
         residual: bool = False,
         smooth: bool = False,
+        enlargements: int = 0,
     ) -> None:
         super().__init__()
         depth = len(encoder_blocks)
-        if channels < 2 or patch < 1 or blocks < 0 or min(*encoder_blocks, *decoder_blocks, 0) < 0:
-            raise ValueError("channels must be at least 2, patch at least 1 and every number of blocks at least 0")
+        if channels < 2 or patch < 1 or min(blocks, enlargements, *encoder_blocks, *decoder_blocks) < 0:
+            raise ValueError("channels must be at least 2, patch at least 1 and every other number at least 0")
         if len(decoder_blocks) != depth or not 0 <= skips <= depth:
             raise ValueError(
                 f"decoder_blocks must have as many numbers as encoder_blocks, {depth}, and skips must be 0 to {depth}"
             )
         self.residual, self.skips, self.smooth = residual, skips, smooth
-        self.multiple = self.smallest = patch * 2**depth
+        square = patch * 2**enlargements  # pixels a side that one place of the first layer sees
+        self.multiple = self.smallest = square * 2**depth
         widths = [channels // 2 * 2**i for i in range(depth + 1)]
 
-        self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(3 * patch**2, widths[0], 3, 1, 1))
+        self.stem = nn.Sequential(nn.PixelUnshuffle(square), nn.Conv2d(3 * square**2, widths[0], 3, 1, 1))
         self.encoder, self.down = nn.ModuleList(), nn.ModuleList()
         for (narrow, wide), count in zip(pairwise(widths), encoder_blocks, strict=True):
             self.encoder.append(_blocks(narrow, count))
@@ -74,10 +78,12 @@ class UnetResnetGenerator(nn.Module):
             self.up.append(SubpixelConv(wide, narrow, 1, 2, padding="zeros", bias=True))
             self.decoder.append(_blocks(narrow, count))
         self.painter = SubpixelConv(widths[0], 3, 3, patch, padding="zeros", bias=True)
+        self.finer = nn.ModuleList(_Finer(widths[0], patch) for _ in range(enlargements))
         initialise_he(self)
-        if residual and not self.painter.weight.is_meta:
-            with torch.no_grad():
-                self.painter.weight.normal_(0, CHANGE_STD)
+        for painter in (self.painter if residual else None, *(finer.painter for finer in self.finer)):
+            if painter is not None and not painter.weight.is_meta:
+                with torch.no_grad():
+                    painter.weight.normal_(0, CHANGE_STD)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.stem(x)  # (B, C/2, H/patch, W/patch)
@@ -92,10 +98,27 @@ class UnetResnetGenerator(nn.Module):
             if i < self.skips:
                 y = y + skips[-1 - i]
             y = blocks(y)
-        y = self.painter(_activated(y))  # (B, 3, H, W)
+        painted = self.painter(_activated(y))  # (B, 3, H, W) without enlargements
+        for finer in self.finer:
+            y, addition = finer(y)
+            painted = F.interpolate(painted, scale_factor=2.0, mode="bilinear", align_corners=False) + addition
         if self.smooth:
-            y = _smoothed(y)
-        return torch.clamp(x + y, -1, 1) if self.residual else torch.tanh(y)
+            painted = _smoothed(painted)
+        return torch.clamp(x + painted, -1, 1) if self.residual else torch.tanh(painted)
+
+
+class _Finer(nn.Module):
+    """Features (B, C, h, w) at twice their size, and what they add to a picture of `patch` times that size."""
+
+    def __init__(self, channels: int, patch: int) -> None:
+        super().__init__()
+        self.up = SubpixelConv(channels, channels, 1, 2, padding="zeros", bias=True)
+        self.blocks = _blocks(channels, 1)
+        self.painter = SubpixelConv(channels, 3, 3, patch, padding="zeros", bias=True)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.blocks(self.up(_activated(features)))
+        return features, self.painter(_activated(features))
 
 
 def _activated(features: Tensor) -> Tensor:

@@ -155,7 +155,7 @@ def test_a_patch_score_sees_its_neighbourhood_and_the_whole_score_all_of_the_pic
 
 
 def test_two_heads_refuse_in_words() -> None:
-    with pytest.raises(ValueError, match="channels must be at least 1"):
+    with pytest.raises(ValueError, match="channels and patch must be at least 1"):
         TwoHeadedDiscriminator(channels=0)
     with pytest.raises(ValueError, match="needs 128"):
         TwoHeadedDiscriminator(channels=4)(torch.zeros(1, 3, 120, 128))

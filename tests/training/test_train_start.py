@@ -15,10 +15,10 @@ from tests.training.test_train import TINY, go
 from train import run
 from train.config import recipe
 from train.config.train_config import TrainConfig
+from train.training.growth import grown_generator
 from train.training.initialisation import (
     Initialisation,
     discriminators_continue,
-    grown_arguments,
     initialise,
     read_initialisation,
 )
@@ -66,6 +66,38 @@ def test_discriminators_of_another_shape_begin_anew(crops: Path, tmp_path: Path)
     )
 
 
+FOLDED = replace(
+    TINY,
+    size=128,
+    generator="UnetResnetGenerator",
+    generator_arguments={"channels": 4, "blocks": 1, "skips": 1},
+    discriminator="TwoHeadedDiscriminator",
+    discriminator_arguments={"channels": 2},
+    output="picture",
+)
+
+
+def test_larger_squares_of_pixels_go_on_as_the_smaller_ones_did(crops: Path, tmp_path: Path) -> None:
+    first = go(crops, tmp_path, FOLDED, pictures=4)
+    config = recipe.grown_config(FOLDED, 256)
+    initialisation = read_initialisation(str(tmp_path))
+    assert discriminators_continue(initialisation, config)
+    nets = build_networks(config, CPU)
+    initialise(initialisation, nets, config)
+    x = torch.rand(2, 3, 128, 128) * 2 - 1
+    large = F.interpolate(x, scale_factor=2, mode="nearest")
+    with torch.no_grad():
+        for direction, new in zip(Direction, nets.generators().values(), strict=True):
+            before, after = first.generators[direction](x), new(large)
+            enlarged = F.interpolate(before, scale_factor=2, mode="bilinear")  # tanh came before, and comes after
+            assert F.l1_loss(after, enlarged) < 0.02 < 0.2 * enlarged.abs().mean()
+    old = build_networks(FOLDED, CPU)
+    initialise(initialisation, old, FOLDED)
+    for small, grown in zip(old.discriminators().values(), nets.discriminators().values(), strict=True):
+        for score, same in zip(small(x), grown(large), strict=True):
+            assert torch.allclose(score, same, atol=1e-5)
+
+
 @pytest.mark.parametrize("factor", [2, 4])
 @pytest.mark.parametrize("conditions", [0, 2])
 def test_a_grown_generator_paints_what_it_painted_before(
@@ -73,7 +105,11 @@ def test_a_grown_generator_paints_what_it_painted_before(
 ) -> None:
     small = replace(COARSE, generator_arguments=COARSE.generator_arguments | {"conditions": conditions})
     first = go(crops, tmp_path, small, pictures=4)
-    config = replace(small, size=16 * factor, generator_arguments=grown_arguments(small.generator_arguments, factor))
+    config = replace(
+        small,
+        size=16 * factor,
+        generator_arguments=grown_generator("ResnetGenerator", small.generator_arguments, factor),
+    )
     nets = build_networks(config, CPU)
     initialise(Initialisation(first), nets, config)
     x = torch.rand(1, 3, 16, 16) * 2 - 1
@@ -119,7 +155,6 @@ def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.Capt
     capsys.readouterr()
     for wrong, words in (
         (["--init", str(first), "--grow", "--size", "48"], "goes from 16 pixels to 32, 64 and so on, not to 48"),
-        (["--init", "gender", "--grow"], "for ResNet generators that paint whole pictures"),
         (["--grow"], "--grow needs --init"),
         (["--init", str(first), "--grow"], "the crops have 16 pixels and the networks see 32"),
     ):
@@ -128,11 +163,16 @@ def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.Capt
         assert words in capsys.readouterr().err
 
 
+def test_a_generator_that_cannot_grow_is_a_sentence() -> None:
+    with pytest.raises(CycleganError, match="for ResNet generators, not for UnetGenerator"):
+        recipe.grown_config(replace(COARSE, generator="UnetGenerator"), None)
+
+
 def test_discriminators_of_several_sizes_go_on_at_the_size_at_which_they_were(crops: Path, tmp_path: Path) -> None:
     scaled = replace(
         COARSE, size=32, discriminator="MultiscaleDiscriminator",
         discriminator_arguments={"channels": 4, "layers": 1, "scales": 2},
-        generator_arguments=grown_arguments(COARSE.generator_arguments, 2),
+        generator_arguments=grown_generator("ResnetGenerator", COARSE.generator_arguments, 2),
     )  # fmt: skip
     go(crops, tmp_path, scaled, pictures=2)
     initialisation = read_initialisation(str(tmp_path))
@@ -140,7 +180,7 @@ def test_discriminators_of_several_sizes_go_on_at_the_size_at_which_they_were(cr
     for size, scales, finer in ((32, 2, 0), (64, 3, 1)):
         arguments = {**scaled.discriminator_arguments, "scales": scales}
         now = started(replace(scaled, size=size, discriminator_arguments=arguments,
-                              generator_arguments=grown_arguments(COARSE.generator_arguments, size // 16)),
+                              generator_arguments=grown_generator("ResnetGenerator", COARSE.generator_arguments, size // 16)),
                       initialisation)  # fmt: skip
         for scale in range(2):
             name = f"discriminator_a.judges.{scale}.net.0.weight"
@@ -160,8 +200,15 @@ def test_a_set_head_start_stays(crops: Path, tmp_path: Path) -> None:
 
 def test_attention_stays_where_it_is() -> None:
     arguments = {"channels": 4, "blocks": 1, "attention": [2, 4]}
-    assert grown_arguments(arguments, 4) == {**arguments, "coarse": 4, "skips": 2, "attention": [8, 16]}
-    config = TrainConfig("tiny", ("there", "back"), size=64, generator_arguments=grown_arguments(arguments, 2))
+    assert grown_generator("ResnetGenerator", arguments, 4) == {
+        **arguments,
+        "coarse": 4,
+        "skips": 2,
+        "attention": [8, 16],
+    }
+    config = TrainConfig(
+        "tiny", ("there", "back"), size=64, generator_arguments=grown_generator("ResnetGenerator", arguments, 2)
+    )
     small = build_generators(describe(replace(config, generator_arguments=arguments), None))
     nets = build_networks(config, CPU)
     initialise(
@@ -172,7 +219,7 @@ def test_attention_stays_where_it_is() -> None:
 
 def test_a_start_of_another_shape_is_a_sentence(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path, COARSE, pictures=2)
-    arguments = {**grown_arguments(COARSE.generator_arguments, 2), "channels": 12}
+    arguments = {**grown_generator("ResnetGenerator", COARSE.generator_arguments, 2), "channels": 12}
     config = replace(COARSE, size=32, generator_arguments=arguments)
     with pytest.raises(CycleganError, match="another generator than this preset"):
         initialise(Initialisation(first), build_networks(config, CPU), config)

@@ -15,7 +15,8 @@ from cyclegan_core.translations.translation import Translation
 from train.config.presets import PRESETS, preset
 from train.config.train_config import TrainConfig, known_fields
 from train.training.distributed import ProcessGroup
-from train.training.initialisation import Initialisation, discriminators_continue, grown_arguments
+from train.training.growth import grown_discriminator, grown_generator, grows
+from train.training.initialisation import Initialisation, discriminators_continue
 
 HEAD_START = 0.05  # of the budget, for new discriminators of a run that starts from a translation
 BEGUN_WITH = "begun with weights trained on"  # between two licences: of the data, and of the weights that came first
@@ -138,25 +139,23 @@ def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
 
 
 def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
-    """The config at twice its size, or at the `size` given. Raises CycleganError.
-
-    Discriminators get a finer one beside them, so that there is one that sees as much of the picture as before (the
-    progressive growing of Karras et al. 2018, with Wang et al. 2018's discriminators).
-    """
+    """The config at twice its size, or at the `size` given; see `train.training.growth`. Raises CycleganError."""
     begun = config.size
     size = size or 2 * begun
     factor = size // begun
     if factor < 2 or begun * factor != size or factor & (factor - 1):
         raise CycleganError(f"--grow goes from {begun} pixels to {2 * begun}, {4 * begun} and so on, not to {size}")
-    if not config.generator.endswith("ResnetGenerator") or config.output == "change":
+    if not grows(config.generator):
         raise CycleganError(
-            "--grow is for ResNet generators that paint whole pictures; leave it out: --size alone trains this one on "
+            f"--grow is for ResNet generators, not for {config.generator}; leave it out: --size alone trains this one on "
             "larger pictures"
         )
-    grows: dict[str, Any] = {"size": size, "generator_arguments": grown_arguments(config.generator_arguments, factor)}
-    if config.discriminator in ("PatchDiscriminator", "MultiscaleDiscriminator"):
-        before = 1 if config.discriminator == "PatchDiscriminator" else config.discriminator_arguments.get("scales", 2)
-        scales = {"scales": before + factor.bit_length() - 1}
-        grows["discriminator"] = "MultiscaleDiscriminator"
-        grows["discriminator_arguments"] = {**config.discriminator_arguments, **scales}
-    return config.with_fields(grows)
+    discriminator, arguments = grown_discriminator(config.discriminator, config.discriminator_arguments, factor)
+    return config.with_fields(
+        {
+            "size": size,
+            "generator_arguments": grown_generator(config.generator, config.generator_arguments, factor),
+            "discriminator": discriminator,
+            "discriminator_arguments": arguments,
+        }
+    )

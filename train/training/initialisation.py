@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.networks import MultiscaleDiscriminator, build_discriminator
+from cyclegan_core.networks import MultiscaleDiscriminator, TwoHeadedDiscriminator, build_discriminator
 from cyclegan_core.networks.conditioned import Conditioned
 from cyclegan_core.translations.translation import Translation
 from train.config.train_config import TrainConfig
 from train.training.checkpoint import load_checkpoint
+from train.training.growth import copy_grown, grown_generator, with_larger_squares
 from train.training.networks import Networks
 from train.training.run_folder import read_translation
 
@@ -45,61 +46,29 @@ def read_initialisation(name: str) -> Initialisation:
     )
 
 
-def grown_arguments(arguments: Arguments, factor: int) -> dict[str, Any]:
-    """The arguments of a ResNet generator of `factor` times the size which sees the same layout and paints more of it.
-
-    Its last layers are new, one for each doubling; all before work at the sizes that they worked at, and what they
-    painted is enlarged and added to.
-    """
-    attention = [scale * factor for scale in arguments.get("attention", ())]
-    return {
-        **arguments,
-        "coarse": arguments.get("coarse", 1) * factor,
-        "skips": arguments.get("skips", 0) + factor.bit_length() - 1,
-        **({"attention": attention} if attention else {}),
-    }
-
-
 def _initialise_generators(generators: Mapping[Any, nn.Module], translation: Translation, config: TrainConfig) -> None:
     """Copies weights in place. A translation of one way is the start of that way only. Raises CycleganError."""
     begun = translation.config
-    factor = config.generator_arguments.get("coarse", 1) // begun.generator_arguments.get("coarse", 1)
-    grows = factor > 1 and dict(config.generator_arguments) == grown_arguments(begun.generator_arguments, factor)
     for direction, generator in generators.items():
         if direction not in translation.generators:
             continue
+        old = translation.generators[direction]
+        factor = _multiple(generator) // _multiple(old)
+        grown = factor > 1 and grown_generator(config.generator, begun.generator_arguments, factor)
         try:
-            if grows:
-                _copy_grown(translation.generators[direction], generator)
+            if dict(config.generator_arguments) == grown:
+                copy_grown(old, generator)
             else:
-                generator.load_state_dict(translation.generators[direction].state_dict())
+                generator.load_state_dict(old.state_dict())
         except RuntimeError as error:
             raise CycleganError(
                 f"{translation.source} has another generator than this preset; it cannot be the start"
             ) from error
 
 
-@torch.no_grad()
-def _copy_grown(old: nn.Module, new: nn.Module) -> None:
-    """The new one paints what the old one did, enlarged, until its last layers have learned to add to that.
-
-    Raises RuntimeError where the networks differ otherwise.
-    """
-    old, new = (net.net if isinstance(net, Conditioned) else net for net in (old, new))
-    trunk, new_trunk = (_weighted(net.get_submodule("net")) for net in (old, new))
-    painters = [*_weighted(old.get_submodule("skips")), trunk.pop()]
-    skips = _weighted(new.get_submodule("skips"))
-    pairs = [*zip(trunk, new_trunk, strict=False), *zip(painters, skips[: len(painters)], strict=True)]
-    for source, target in pairs:
-        target.load_state_dict(source.state_dict())
-    for fresh in (*skips[len(painters) :], new_trunk[-1]):
-        for parameter in fresh.parameters():
-            parameter.zero_()
-
-
-def _weighted(net: nn.Module) -> list[nn.Module]:
-    """The layers that have weights of their own, in order."""
-    return [layer for layer in net.modules() if list(layer.parameters(recurse=False))]
+def _multiple(generator: nn.Module) -> int:
+    """What height and width of its pictures must be multiples of."""
+    return getattr(generator, "multiple", 1)
 
 
 def discriminators_continue(initialisation: Initialisation, config: TrainConfig) -> bool:
@@ -134,6 +103,8 @@ def _pairs(
         finer = (config.size // begun["size"]).bit_length() - 1
         same_sizes = finer >= 0 and begun["size"] << finer == config.size
         pairs = list(zip(discriminator.judges[finer:], old, strict=False)) if same_sizes else []
+    elif isinstance(discriminator, TwoHeadedDiscriminator) and begun["discriminator"] == config.discriminator:
+        pairs = [(discriminator, with_larger_squares(weights, "trunk.1.weight", discriminator))]
     else:  # of patches, on pictures of another size
         pairs = [(discriminator, weights)] if begun["discriminator"] == config.discriminator else []
     return pairs if all(_fits(target, own) for target, own in pairs) else []
