@@ -9,8 +9,8 @@ class TwoHeadedDiscriminator(nn.Module):
     """A map of patch scores and a score of the whole picture, on one trunk without any norm.
 
     Takes float (B, 3, H, W) in [-1, 1] and returns a list of two: scores of patches, (B, 1, H/8, W/8) with `patch` 2,
-    and scores (B, 1, h, w) of the whole, one number for a picture of `smallest` pixels. Shapes of a face are judged whole, strokes
-    and skin locally.
+    and scores (B, 1, h, w) of the whole, one number for a picture of `smallest` pixels. Shapes of a face are judged
+    whole, strokes and skin locally.
 
     channels: width of the first layer; it doubles twice. patch: side of the square of pixels that is folded into the
         channels of the first layer (pixel unshuffle, Shi et al. 2016); 4 sees a picture of twice the size at the cost

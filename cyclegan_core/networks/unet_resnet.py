@@ -78,10 +78,11 @@ class UnetResnetGenerator(nn.Module):
             self.up.append(SubpixelConv(wide, narrow, 1, 2, padding="zeros", bias=True))
             self.decoder.append(_blocks(narrow, count))
         self.painter = SubpixelConv(widths[0], 3, 3, patch, padding="zeros", bias=True)
-        self.finer = nn.ModuleList(_Finer(widths[0], patch) for _ in range(enlargements))
+        finer = [_Finer(widths[0], patch) for _ in range(enlargements)]
+        self.finer = nn.ModuleList(finer)
         initialise_he(self)
-        for painter in (self.painter if residual else None, *(finer.painter for finer in self.finer)):
-            if painter is not None and not painter.weight.is_meta:
+        for painter in ([self.painter] if residual else []) + [part.painter for part in finer]:
+            if not painter.weight.is_meta:
                 with torch.no_grad():
                     painter.weight.normal_(0, CHANGE_STD)
 

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from tests.training.test_train import TINY, go
 from train import run
 from train.config import recipe
 from train.config.train_config import TrainConfig
-from train.training.growth import grown_generator
+from train.training.growth import Arguments, grown_generator
 from train.training.initialisation import (
     Initialisation,
     discriminators_continue,
@@ -31,6 +32,10 @@ COARSE = replace(
     generator_arguments={"channels": 8, "blocks": 1, "downsamplings": 1, "coarse": 2, "upsampling": "resize"},
     output="picture",
 )
+
+
+def grown(arguments: Arguments, factor: int) -> dict[str, Any]:
+    return grown_generator("ResnetGenerator", arguments, factor)
 
 
 def weights_of(checkpoint: Path, group: str) -> dict[str, torch.Tensor]:
@@ -108,7 +113,7 @@ def test_a_grown_generator_paints_what_it_painted_before(
     config = replace(
         small,
         size=16 * factor,
-        generator_arguments=grown_generator("ResnetGenerator", small.generator_arguments, factor),
+        generator_arguments=grown(small.generator_arguments, factor),
     )
     nets = build_networks(config, CPU)
     initialise(Initialisation(first), nets, config)
@@ -172,7 +177,7 @@ def test_discriminators_of_several_sizes_go_on_at_the_size_at_which_they_were(cr
     scaled = replace(
         COARSE, size=32, discriminator="MultiscaleDiscriminator",
         discriminator_arguments={"channels": 4, "layers": 1, "scales": 2},
-        generator_arguments=grown_generator("ResnetGenerator", COARSE.generator_arguments, 2),
+        generator_arguments=grown(COARSE.generator_arguments, 2),
     )  # fmt: skip
     go(crops, tmp_path, scaled, pictures=2)
     initialisation = read_initialisation(str(tmp_path))
@@ -180,7 +185,7 @@ def test_discriminators_of_several_sizes_go_on_at_the_size_at_which_they_were(cr
     for size, scales, finer in ((32, 2, 0), (64, 3, 1)):
         arguments = {**scaled.discriminator_arguments, "scales": scales}
         now = started(replace(scaled, size=size, discriminator_arguments=arguments,
-                              generator_arguments=grown_generator("ResnetGenerator", COARSE.generator_arguments, size // 16)),
+                              generator_arguments=grown(COARSE.generator_arguments, size // 16)),
                       initialisation)  # fmt: skip
         for scale in range(2):
             name = f"discriminator_a.judges.{scale}.net.0.weight"
@@ -200,15 +205,13 @@ def test_a_set_head_start_stays(crops: Path, tmp_path: Path) -> None:
 
 def test_attention_stays_where_it_is() -> None:
     arguments = {"channels": 4, "blocks": 1, "attention": [2, 4]}
-    assert grown_generator("ResnetGenerator", arguments, 4) == {
+    assert grown(arguments, 4) == {
         **arguments,
         "coarse": 4,
         "skips": 2,
         "attention": [8, 16],
     }
-    config = TrainConfig(
-        "tiny", ("there", "back"), size=64, generator_arguments=grown_generator("ResnetGenerator", arguments, 2)
-    )
+    config = TrainConfig("tiny", ("there", "back"), size=64, generator_arguments=grown(arguments, 2))
     small = build_generators(describe(replace(config, generator_arguments=arguments), None))
     nets = build_networks(config, CPU)
     initialise(
@@ -219,7 +222,7 @@ def test_attention_stays_where_it_is() -> None:
 
 def test_a_start_of_another_shape_is_a_sentence(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path, COARSE, pictures=2)
-    arguments = {**grown_generator("ResnetGenerator", COARSE.generator_arguments, 2), "channels": 12}
+    arguments = {**grown(COARSE.generator_arguments, 2), "channels": 12}
     config = replace(COARSE, size=32, generator_arguments=arguments)
     with pytest.raises(CycleganError, match="another generator than this preset"):
         initialise(Initialisation(first), build_networks(config, CPU), config)

@@ -147,8 +147,8 @@ def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
         raise CycleganError(f"--grow goes from {begun} pixels to {2 * begun}, {4 * begun} and so on, not to {size}")
     if not grows(config.generator):
         raise CycleganError(
-            f"--grow is for ResNet generators, not for {config.generator}; leave it out: --size alone trains this one on "
-            "larger pictures"
+            f"--grow is for ResNet generators, not for {config.generator}; leave it out: --size alone trains this one "
+            "on larger pictures"
         )
     discriminator, arguments = grown_discriminator(config.discriminator, config.discriminator_arguments, factor)
     return config.with_fields(

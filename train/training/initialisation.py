@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks import MultiscaleDiscriminator, TwoHeadedDiscriminator, build_discriminator
-from cyclegan_core.networks.conditioned import Conditioned
 from cyclegan_core.translations.translation import Translation
 from train.config.train_config import TrainConfig
 from train.training.checkpoint import load_checkpoint
