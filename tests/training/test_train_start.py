@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.networks.growth import Arguments, grown_generator
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation, build_generators, embedded_names
 from tests.training.test_train import TINY, go
 from train import run
 from train.config import recipe
 from train.config.train_config import TrainConfig
-from train.training.growth import Arguments, grown_generator
 from train.training.initialisation import (
     Initialisation,
     discriminators_continue,

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.networks.growth import grown_discriminator, grown_generator, grows
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 from train.config.presets import PRESETS, preset
 from train.config.train_config import TrainConfig, known_fields
 from train.training.distributed import ProcessGroup
-from train.training.growth import grown_discriminator, grown_generator, grows
 from train.training.initialisation import Initialisation, discriminators_continue
 
 HEAD_START = 0.05  # of the budget, for new discriminators of a run that starts from a translation
@@ -139,7 +139,7 @@ def recipe_of(init: Translation) -> tuple[TrainConfig, str]:
 
 
 def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
-    """The config at twice its size, or at the `size` given; see `train.training.growth`. Raises CycleganError."""
+    """The config at twice its size, or at the `size` given; see `networks.growth`. Raises CycleganError."""
     begun = config.size
     size = size or 2 * begun
     factor = size // begun

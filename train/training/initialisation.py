@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks import MultiscaleDiscriminator, TwoHeadedDiscriminator, build_discriminator
+from cyclegan_core.networks.growth import copy_grown, grown_generator, with_larger_squares
 from cyclegan_core.translations.translation import Translation
 from train.config.train_config import TrainConfig
 from train.training.checkpoint import load_checkpoint
-from train.training.growth import copy_grown, grown_generator, with_larger_squares
 from train.training.networks import Networks
 from train.training.run_folder import read_translation
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cyclegan_core.networks import UnetResnetGenerator
 from cyclegan_core.networks.conditioned import Conditioned
+from cyclegan_core.networks.unet_resnet import UnetResnetGenerator
 
 Arguments = Mapping[str, Any]
 
