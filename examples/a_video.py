@@ -12,7 +12,7 @@ from pathlib import Path
 from cyclegan_core import CycleganError, FaceTranslator
 from cyclegan_core.faces.detection import find_detector
 from cyclegan_core.inference.studio import Studio
-from cyclegan_core.translations.translation import embedded_names
+from cyclegan_core.translations.source import embedded_names
 from cyclegan_core.video.translate import translate_video
 
 

@@ -14,7 +14,7 @@ from cyclegan_core import CycleganError, FaceTranslator, images
 from cyclegan_core.faces.detection import find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.studio import Studio
-from cyclegan_core.translations.translation import embedded_names
+from cyclegan_core.translations.source import embedded_names
 
 FACES = {  # of each photo, the largest: its directions
     "barack_obama.jpg": ("to_female", "older", "younger", "to_anime"),

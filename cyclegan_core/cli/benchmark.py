@@ -63,7 +63,7 @@ def _studio() -> "Studio":
     from cyclegan_core.faces.detection import find_detector
     from cyclegan_core.inference.studio import Studio
     from cyclegan_core.inference.translator import FaceTranslator
-    from cyclegan_core.translations.translation import embedded_names
+    from cyclegan_core.translations.source import embedded_names
 
     detector = find_detector()
     return Studio(

@@ -3,15 +3,15 @@
 import platform
 from collections.abc import Iterator
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.detection import find_detector
 from cyclegan_core.inference.engines import engine_name
-from cyclegan_core.translations import translation
-from cyclegan_core.translations.catalog import Entry, entries, source_of
+from cyclegan_core.translations.catalog import Entry, entries
+from cyclegan_core.translations.source import WEIGHTS_FILE, Source
+from cyclegan_core.translations.translation import Translation
 
 PACKAGES = ("torch", "torchvision", "openvino", "av", "opencv-python", "opencv-python-headless", "facexlib", "gradio")
 
@@ -50,31 +50,20 @@ def _describe(entry: Entry) -> dict[str, Any]:
     about: dict[str, Any] = {"name": entry.name, "directions": list(entry.labels), "source": "embedded"}
     about |= {"engine": None, "weights_bytes": None, "training": {}, "hint": None, "problem": None}
     try:
-        name, revision = source_of(entry)
+        source = Source.of(entry)
     except CycleganError as error:
         return about | {"source": "none", "problem": str(error)}
-    if name in translation.embedded_names():
-        folder = translation.EMBEDDED / name
-    elif Path(name).is_dir():
-        about["source"], folder = f"folder {Path(name).name}", Path(name)
-    elif "/" in name:
-        from huggingface_hub import try_to_load_from_cache
-
-        about["source"] = f"{name}@{revision or 'main'}"
-        cached = try_to_load_from_cache(name, translation.WEIGHTS_FILE, revision=revision)
-        if not isinstance(cached, str):
-            return about
-        folder = Path(cached).parent
-    elif name != entry.name:
-        return about | {"source": "none", "problem": f"{entry.variable} names what does not come with this program"}
-    else:
+    if source is None:
         hint = f"not offered: no weights come with this program, and {entry.variable} names none"
         return about | {"source": "none", "hint": hint}
+    about["source"], folder = str(source), source.folder()
+    if folder is None:
+        return about
     try:
-        config = translation.Translation.load(folder).config
+        config = Translation.load(folder).config
         about["directions"] = list(config.directions.values())
         about["training"], about["engine"] = config.training, engine_name(config.crop.size if config.crop else None)
-        about["weights_bytes"] = (folder / translation.WEIGHTS_FILE).stat().st_size
+        about["weights_bytes"] = (folder / WEIGHTS_FILE).stat().st_size
     except (CycleganError, OSError) as error:
         about["problem"] = str(error)
     return about

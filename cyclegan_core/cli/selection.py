@@ -42,7 +42,9 @@ def open_studio(options: argparse.Namespace) -> "tuple[Studio, Chain]":
     from cyclegan_core.faces.detection import find_detector
     from cyclegan_core.inference.studio import Studio
     from cyclegan_core.inference.translator import FaceTranslator
-    from cyclegan_core.translations.catalog import entries, source_of
+    from cyclegan_core.translations.catalog import entries
+    from cyclegan_core.translations.source import Source
+    from cyclegan_core.translations.translation import Translation
 
     detector = find_detector()
     if options.translation is not None:
@@ -59,8 +61,8 @@ def open_studio(options: argparse.Namespace) -> "tuple[Studio, Chain]":
             if known and not any(entry.name in names for names in fitting.values()):
                 continue
             try:
-                name, revision = source_of(entry)
-                translators[entry.name] = FaceTranslator.from_pretrained(name, revision=revision, detector=detector)
+                source = Source.of(entry) or Source.named(entry.name)
+                translators[entry.name] = FaceTranslator(Translation.read(source), detector=detector)
             except TranslationError:
                 if known:
                     raise  # else it may be another that has the direction, or none, which `chain` says

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from cyclegan_core.errors import TranslationError
 
-NAME_ON_HUB = re.compile(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", re.ASCII)
-REVISION = re.compile(r"\w[\w./-]{0,199}", re.ASCII)
 VARIABLE = re.compile(r"CYCLEGAN_([A-Z0-9]\w{0,39})_REPO", re.ASCII)
 
 
@@ -75,31 +73,3 @@ def words(name: str) -> str:
     """The name of a direction or a translation for people: "to_zebra" is "To zebra"."""
     spaced = re.sub(r"[_\s-]+", " ", name).strip()
     return spaced[:1].upper() + spaced[1:]
-
-
-def source_of(entry: Entry) -> tuple[str, str | None]:
-    """Where a translation is read from, and the revision: what `Translation.from_pretrained` takes.
-
-    The environment variable CYCLEGAN_<NAME>_REPO (a Space's setting) overrides the entry. It holds the name of an
-    embedded translation, a folder, or a Hub repository as `org/name` or `org/name@revision`. Raises TranslationError
-    where it holds something else; what it holds is not in the message, as it may be a path or an address with a
-    password.
-    """
-    named = os.environ.get(entry.variable, "").strip()
-    if not named:
-        return entry.repository or entry.name, entry.revision
-    if os.path.isdir(named):  # whose name may hold an @
-        return named, None
-    repository, at, revision = named.partition("@")
-    if "/" not in named and not at and re.fullmatch(r"\w+", named, re.ASCII):
-        return named, None
-    if repository.startswith((".", "/", "~")):
-        raise TranslationError(f"{entry.variable} names a folder that is not there; correct or unset it")
-    if not NAME_ON_HUB.fullmatch(repository):
-        raise TranslationError(
-            f"{entry.variable} must be a Hub repository as org/name or org/name@revision, a folder, or the name of an "
-            "embedded translation; correct or unset it"
-        )
-    if at and (not REVISION.fullmatch(revision) or ".." in revision):
-        raise TranslationError(f"{entry.variable} must name a commit, tag or branch after the @; correct it")
-    return repository, revision or None

@@ -62,6 +62,11 @@ def fetch(
         raise TranslationError(f"{where} did not come within {seconds:.0f} s; try again later") from error
 
 
+def short(revision: str) -> str:
+    """A branch or tag as it is, of a commit what people read."""
+    return revision[:7] if COMMIT.fullmatch(revision) else revision
+
+
 def _fetch(
     repo: str, revision: str | None, files: Sequence[str], optional: Sequence[str], largest: int, deadline: float
 ) -> Snapshot:
@@ -69,7 +74,7 @@ def _fetch(
 
     pinned = revision is not None and COMMIT.fullmatch(revision) is not None
     with _in_sentences(repo, revision, files):
-        folder = _cached(repo, revision, files) if pinned else None
+        folder = cached(repo, files, revision) if pinned else None
         if folder:
             return Snapshot(folder, folder.name)
         try:
@@ -81,15 +86,18 @@ def _fetch(
                 with suppress(RemoteEntryNotFoundError):
                     _download(repo, file, folder.name, largest, deadline)
         except _NoAnswerError:
-            folder = _cached(repo, revision, files)
+            folder = cached(repo, files, revision)
             if not folder:
                 raise
             return Snapshot(folder, folder.name, stale=True)
         return Snapshot(folder, folder.name)
 
 
-def _cached(repo: str, revision: str | None, files: Sequence[str]) -> Path | None:
-    """The folder, named by its commit, that earlier calls have filled; None where a file is missing or damaged."""
+def cached(repo: str, files: Sequence[str], revision: str | None = None) -> Path | None:
+    """The folder, named by its commit, that earlier calls have filled; None where a file is missing or damaged.
+
+    Asks the Hub for nothing. Deletes a damaged file.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     paths = [try_to_load_from_cache(repo, file, revision=revision) for file in files]

@@ -20,9 +20,8 @@ from cyclegan_core.errors import TranslationError
 from cyclegan_core.networks import GENERATORS, Conditioned
 from cyclegan_core.translations import hub
 from cyclegan_core.translations.config import Direction, TranslationConfig, check_arguments
+from cyclegan_core.translations.source import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, Source
 
-CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
-EMBEDDED = Path(__file__).parents[1] / "weights"
 # A config asks for memory before a weight is read; the paper's ResNet-9 has 11.4 million parameters.
 LARGEST_GENERATOR = 200_000_000
 
@@ -53,25 +52,23 @@ class Translation:
 
         revision: branch, tag or, best, commit of a Hub repository; only used there. Raises TranslationError.
         """
-        if name in embedded_names():
-            return cls.load(EMBEDDED / name, source=f"{name}, embedded")
-        if name and os.path.isdir(name):  # unlike Path.is_dir, False for a name that no file system takes
-            return cls.load(name)
-        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-            return cls.from_hub(name, revision)
-        known = ", ".join(embedded_names()) or "none"
-        raise TranslationError(
-            f"there is no translation {name!r}: give an embedded one ({known}), a folder, or a Hub repository "
-            "(org/name)"
-        )
+        return cls.read(Source.named(name, revision))
 
     @classmethod
-    def from_hub(cls, repo: str, revision: str | None = None, *, seconds: float = hub.SECONDS) -> "Translation":
-        """Reads the Hub repository `org/name`; see `hub.fetch`. Raises TranslationError."""
-        found = hub.fetch(repo, (CONFIG_FILE, WEIGHTS_FILE), (CARD_FILE,), revision=revision, seconds=seconds)
-        translation = cls.load(found.folder, source=f"{repo} at revision {found.commit}, Hugging Face Hub")
-        translation.snapshot = found
-        return translation
+    def read(cls, source: Source, *, seconds: float = hub.SECONDS) -> "Translation":
+        """Reads what a source names; a Hub repository is fetched first, see `hub.fetch`. Raises TranslationError.
+
+        seconds: after which fetching is given up.
+        """
+        if source.kind == "hub":
+            files = (CONFIG_FILE, WEIGHTS_FILE)
+            found = hub.fetch(source.name, files, (CARD_FILE,), revision=source.revision, seconds=seconds)
+            where = f"{source.name} at revision {found.commit}, Hugging Face Hub"
+            translation = cls.load(found.folder, source=where)
+            translation.snapshot = found
+            return translation
+        words = f"{source.name}, embedded" if source.kind == "embedded" else None
+        return cls.load(source.folder() or source.name, source=words)
 
     @classmethod
     def load(cls, folder: str | Path, *, source: str | None = None) -> "Translation":
@@ -117,11 +114,6 @@ def _replace(path: Path, content: bytes) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def embedded_names() -> list[str]:
-    """Names of the translations that come inside this package."""
-    return sorted(path.parent.name for path in EMBEDDED.glob(f"*/{CONFIG_FILE}"))
 
 
 def build_generators(config: TranslationConfig) -> dict[Direction, nn.Module]:

@@ -11,7 +11,7 @@ from cyclegan_core.cli.main import main
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.inference import engines
-from cyclegan_core.translations import catalog, translation
+from cyclegan_core.translations import catalog, source, translation
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -24,7 +24,7 @@ def info(
     embedded = tmp_path / "weights"
     embedded.mkdir()
     (embedded / "tiny").symlink_to(tiny_translation)
-    monkeypatch.setattr(translation, "EMBEDDED", embedded)
+    monkeypatch.setattr(source, "EMBEDDED", embedded)
     tiny = catalog.Entry("tiny", "Tiny", {"to_female": "", "to_male": ""})
     monkeypatch.setattr(catalog, "CATALOG", (tiny,))
     monkeypatch.setattr(detector_weights, "find", lambda: None)

@@ -18,7 +18,7 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.embedded import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import Status, TranslationRegistry
-from cyclegan_core.translations import translation
+from cyclegan_core.translations import source
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
@@ -36,7 +36,7 @@ def machine(tiny_translation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """`gender` is embedded, and nothing else; there are no settings, no detector weights and no way to them."""
     (tmp_path / "weights").mkdir()
     shutil.copytree(tiny_translation, tmp_path / "weights" / "gender")
-    monkeypatch.setattr(translation, "EMBEDDED", tmp_path / "weights")
+    monkeypatch.setattr(source, "EMBEDDED", tmp_path / "weights")
     for variable in os.environ:
         if variable.startswith("CYCLEGAN_"):
             monkeypatch.delenv(variable)
@@ -67,25 +67,25 @@ def write_other(tiny_translation: Path, folder: Path, *, whole: bool = False, sc
 
 
 def loaded(*entries: Entry, seconds: float = 10.0, patience: float = 5.0) -> TranslationRegistry:
-    shelf = TranslationRegistry(entries or None, seconds=seconds, patience=patience)
-    shelf.load()
-    return shelf
+    registry = TranslationRegistry(entries or None, seconds=seconds, patience=patience)
+    registry.load()
+    return registry
 
 
 def pulled(*entries: Entry, seconds: float = 10.0) -> TranslationRegistry:
-    shelf = loaded(*entries, seconds=seconds)
-    shelf.pull()
-    assert shelf.wait(60)
-    return shelf
+    registry = loaded(*entries, seconds=seconds)
+    registry.pull()
+    assert registry.wait(60)
+    return registry
 
 
-def status(shelf: TranslationRegistry, name: str = "gender") -> Status:
-    return next(status for status in shelf.statuses() if status.entry == name)
+def status(registry: TranslationRegistry, name: str = "gender") -> Status:
+    return next(status for status in registry.statuses() if status.entry == name)
 
 
-def output(shelf: TranslationRegistry, direction: str) -> np.ndarray:
+def output(registry: TranslationRegistry, direction: str) -> np.ndarray:
     """What the studio makes of a picture, by a chain of one step."""
-    studio = shelf.studio
+    studio = registry.studio
     return studio.blend(PICTURE, studio.generate(PICTURE, [FACE], [studio.chain(direction)])).picture
 
 
@@ -94,14 +94,14 @@ def on_hub(revision: str | None = None) -> Entry:
 
 
 def test_embedded_weights_are_at_work_and_the_rest_is_not_offered() -> None:
-    shelf = loaded()
-    assert [(s.entry, s.state) for s in shelf.statuses()] == [
+    registry = loaded()
+    assert [(s.entry, s.state) for s in registry.statuses()] == [
         ("gender", "embedded"),
         ("age", "missing"),
         ("anime", "missing"),
     ]
-    assert list(shelf.studio.translators) == ["gender"]
-    gender, age, _ = shelf.statuses()
+    assert list(registry.studio.translators) == ["gender"]
+    gender, age, _ = registry.statuses()
     assert (gender.source, gender.revision, gender.labels) == ("embedded", None, GENDER.labels)
     assert gender.engine
     assert gender.config is not None
@@ -118,30 +118,30 @@ def test_nothing_at_all_is_an_error() -> None:
 @pytest.mark.parametrize("revision", [None, "main", COMMIT])
 def test_weights_of_the_hub_take_over(hub: type[Hub], revision: str | None) -> None:
     before = output(loaded(), "to_female")
-    shelf = loaded(on_hub(revision))
-    assert status(shelf).state == "embedded"
-    assert "has yet to be fetched; until then the embedded weights are at work" in status(shelf).sentence
-    assert np.array_equal(output(shelf, "to_female"), before)
+    registry = loaded(on_hub(revision))
+    assert status(registry).state == "embedded"
+    assert "has yet to be fetched; until then the embedded weights are at work" in status(registry).sentence
+    assert np.array_equal(output(registry, "to_female"), before)
 
-    shelf.pull()
-    assert shelf.wait(60)
+    registry.pull()
+    assert registry.wait(60)
 
-    now = status(shelf)
+    now = status(registry)
     assert (now.state, now.source, now.revision) == ("pulled", "org/mine@0123456", COMMIT)
     assert now.labels == {"to_zebra": "To zebra", "to_horse": "To horse"}
     assert now.sentence == "org/mine@0123456 has been fetched and checked, and is at work."
     assert now.card is not None
     assert now.card.read_text() == "# A card"
-    after = output(shelf, "to_zebra")
+    after = output(registry, "to_zebra")
     assert not np.array_equal(after, before)
     assert not np.array_equal(after, PICTURE)
 
 
 def test_a_setting_of_the_space_names_the_repository(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CYCLEGAN_AGE_REPO", f"org/mine@{COMMIT}")
-    shelf = pulled()
-    assert [(s.entry, s.state) for s in shelf.statuses()][:2] == [("gender", "embedded"), ("age", "pulled")]
-    assert "to_zebra" in [step.direction for step in shelf.studio.steps()]
+    registry = pulled()
+    assert [(s.entry, s.state) for s in registry.statuses()][:2] == [("gender", "embedded"), ("age", "pulled")]
+    assert "to_zebra" in [step.direction for step in registry.studio.steps()]
 
 
 def test_a_pinned_revision_that_is_cached_needs_no_hub(
@@ -228,57 +228,57 @@ def test_without_a_network_the_studio_goes_on(tmp_path: Path, monkeypatch: pytes
     check_kept(pulled(on_hub()), "the Hub cannot be reached")
 
 
-def check_kept(shelf: TranslationRegistry, says: str) -> None:
-    now = status(shelf)
+def check_kept(registry: TranslationRegistry, says: str) -> None:
+    now = status(registry)
     assert (now.state, now.source, now.labels) == ("kept", "embedded", GENDER.labels)
     assert now.sentence.startswith("The embedded weights stay at work: ")
     assert now.sentence.endswith(".")
     assert says in now.sentence
     assert not [word for word in ("http", "127.0.0.1", "/tmp", "cache/") if word in now.sentence]
-    assert not np.array_equal(output(shelf, "to_female"), PICTURE)
+    assert not np.array_equal(output(registry, "to_female"), PICTURE)
 
 
 def test_people_are_told_that_the_hub_lets_them_wait(hub: type[Hub]) -> None:
     hub.hangs = threading.Event()
-    shelf = loaded(on_hub(), seconds=60, patience=0.2)
-    shelf.pull()
-    assert not shelf.wait(0.5)
-    now = status(shelf)
+    registry = loaded(on_hub(), seconds=60, patience=0.2)
+    registry.pull()
+    assert not registry.wait(0.5)
+    now = status(registry)
     assert now.state == "pulling"
     assert now.sentence.startswith("Still waiting for the Hub, for ")
     assert "until then the embedded weights are at work." in now.sentence
-    assert not np.array_equal(output(shelf, "to_female"), PICTURE)
-    assert "still being fetched" in shelf.reload()
+    assert not np.array_equal(output(registry, "to_female"), PICTURE)
+    assert "still being fetched" in registry.reload()
     hub.hangs.set()
-    assert shelf.wait(60)
-    assert status(shelf).state == "kept"
+    assert registry.wait(60)
+    assert status(registry).state == "kept"
 
 
 def test_a_hub_that_hangs_on_is_given_up(hub: type[Hub]) -> None:
     hub.hangs = threading.Event()
-    shelf = pulled(on_hub(), seconds=0.5)
-    check_kept(shelf, "did not come within")
+    registry = pulled(on_hub(), seconds=0.5)
+    check_kept(registry, "did not come within")
 
 
 def test_reload_fetches_what_a_branch_has_become(hub: type[Hub], tiny_translation: Path) -> None:
-    shelf = pulled(on_hub())
-    before = output(shelf, "to_zebra")
-    shelf.pull()
-    assert shelf.wait(60)
-    assert np.array_equal(output(shelf, "to_zebra"), before)
+    registry = pulled(on_hub())
+    before = output(registry, "to_zebra")
+    registry.pull()
+    assert registry.wait(60)
+    assert np.array_equal(output(registry, "to_zebra"), before)
 
     write_other(tiny_translation, hub.folder, scale=-2.0)
     hub.commit = NEXT_COMMIT
-    assert "Gender" in shelf.reload()
-    assert shelf.wait(60)
+    assert "Gender" in registry.reload()
+    assert registry.wait(60)
 
-    assert status(shelf).revision == NEXT_COMMIT
-    assert not np.array_equal(output(shelf, "to_zebra"), before)
+    assert status(registry).revision == NEXT_COMMIT
+    assert not np.array_equal(output(registry, "to_zebra"), before)
     hub.refusal = 404, "RepoNotFound"
-    shelf.reload()
-    assert shelf.wait(60)
-    assert (status(shelf).state, status(shelf).revision) == ("kept", NEXT_COMMIT)
-    assert status(shelf).sentence.startswith("org/mine@89abcde stays at work: there is no repository")
+    registry.reload()
+    assert registry.wait(60)
+    assert (status(registry).state, status(registry).revision) == ("kept", NEXT_COMMIT)
+    assert status(registry).sentence.startswith("org/mine@89abcde stays at work: there is no repository")
 
 
 def test_reload_of_embedded_weights_has_nothing_to_do() -> None:
@@ -286,13 +286,13 @@ def test_reload_of_embedded_weights_has_nothing_to_do() -> None:
 
 
 def test_what_only_the_hub_has_is_offered_when_it_has_come(hub: type[Hub]) -> None:
-    shelf = loaded(Entry("far", "Far", {}, "org/mine"))
-    assert status(shelf, "far").state == "missing"
-    assert shelf.studio.steps() == ()
-    shelf.pull()
-    assert shelf.wait(60)
-    assert status(shelf, "far").state == "pulled"
-    assert [step.direction for step in shelf.studio.steps()] == ["to_zebra", "to_horse"]
+    registry = loaded(Entry("far", "Far", {}, "org/mine"))
+    assert status(registry, "far").state == "missing"
+    assert registry.studio.steps() == ()
+    registry.pull()
+    assert registry.wait(60)
+    assert status(registry, "far").state == "pulled"
+    assert [step.direction for step in registry.studio.steps()] == ["to_zebra", "to_horse"]
 
 
 def test_a_translation_of_whole_pictures_comes_from_the_hub(
@@ -300,12 +300,12 @@ def test_a_translation_of_whole_pictures_comes_from_the_hub(
 ) -> None:
     write_other(tiny_translation, hub.folder, whole=True)
     monkeypatch.setenv("CYCLEGAN_HORSE2ZEBRA_REPO", "org/mine")
-    shelf = pulled()
-    now = status(shelf, "horse2zebra")
+    registry = pulled()
+    now = status(registry, "horse2zebra")
     assert (now.state, now.title) == ("pulled", "Horse2zebra")
     assert now.config is not None
     assert now.config.crop is None
-    studio = shelf.studio
+    studio = registry.studio
     chain = studio.chain("horse2zebra:to_zebra")
     assert studio.whole(chain)
     made = studio.translate(PICTURE, chain).picture
@@ -316,39 +316,39 @@ def test_a_translation_of_whole_pictures_comes_from_the_hub(
 def test_a_setting_may_name_a_folder(tiny_translation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_other(tiny_translation, tmp_path / "of my own")
     monkeypatch.setenv("CYCLEGAN_GENDER_REPO", str(tmp_path / "of my own"))
-    shelf = loaded()
-    assert (status(shelf).state, status(shelf).source) == ("pulled", "folder of my own")
-    assert status(shelf).sentence == "The folder of my own is at work."
-    assert shelf.studio.chain("to_zebra")
+    registry = loaded()
+    assert (status(registry).state, status(registry).source) == ("pulled", "folder of my own")
+    assert status(registry).sentence == "The folder of my own is at work."
+    assert registry.studio.chain("to_zebra")
 
-    before = output(shelf, "to_zebra")
+    before = output(registry, "to_zebra")
     write_other(tiny_translation, tmp_path / "of my own", scale=-2.0)
-    shelf.reload()
-    assert shelf.wait(60)
-    assert not np.array_equal(output(shelf, "to_zebra"), before)
+    registry.reload()
+    assert registry.wait(60)
+    assert not np.array_equal(output(registry, "to_zebra"), before)
 
 
 def test_a_setting_may_name_another_embedded_translation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CYCLEGAN_AGE_REPO", "gender")
-    shelf = loaded()
-    assert (status(shelf, "age").state, status(shelf, "age").source) == ("embedded", "embedded")
+    registry = loaded()
+    assert (status(registry, "age").state, status(registry, "age").source) == ("embedded", "embedded")
     with pytest.raises(CycleganError, match="ambiguous"):
-        shelf.studio.chain("to_female")
-    assert shelf.studio.chain("age:to_female") != shelf.studio.chain("gender:to_female")
+        registry.studio.chain("to_female")
+    assert registry.studio.chain("age:to_female") != registry.studio.chain("gender:to_female")
 
 
 @pytest.mark.parametrize("setting", ["two words", "secret/b/c", "org/mine@", "/secret/folder", "secret"])
 def test_a_malformed_setting_is_a_sentence(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GENDER", "AGE", "MORE"):
         monkeypatch.setenv(f"CYCLEGAN_{name}_REPO", setting)
-    shelf = pulled()
-    assert [(s.entry, s.state) for s in shelf.statuses()] == [
+    registry = pulled()
+    assert [(s.entry, s.state) for s in registry.statuses()] == [
         ("gender", "kept"),
         ("age", "missing"),
         ("anime", "missing"),
         ("more", "missing"),
     ]
-    gender, age, *_ = (s.sentence for s in shelf.statuses())
+    gender, age, *_ = (s.sentence for s in registry.statuses())
     assert gender.startswith("The embedded weights stay at work: CYCLEGAN_GENDER_REPO ")
     assert age.startswith("Not offered: CYCLEGAN_AGE_REPO ")
     assert "secret" not in gender + age
@@ -359,10 +359,10 @@ def test_a_folder_that_holds_no_translation_leaves_the_embedded_weights(
 ) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("CYCLEGAN_GENDER_REPO", str(tmp_path / "empty"))
-    shelf = loaded()
-    assert status(shelf).state == "kept"
-    assert "holds no config.json" in status(shelf).sentence
-    assert str(tmp_path) not in status(shelf).sentence
+    registry = loaded()
+    assert status(registry).state == "kept"
+    assert "holds no config.json" in status(registry).sentence
+    assert str(tmp_path) not in status(registry).sentence
 
 
 class TestDetector:
@@ -377,13 +377,13 @@ class TestDetector:
         if not SHARED_WEIGHTS.is_file():
             pytest.skip("needs facexlib's detector weights, which are not on this machine")
         shutil.copy(SHARED_WEIGHTS, mirror)
-        shelf = loaded()
-        assert shelf.studio.detector.name == EmbeddedDetector.name
-        assert "are not here" in shelf.detector_status()
-        shelf.pull()
-        assert shelf.wait(60)
-        assert shelf.studio.detector.name == "RetinaFace mobile0.25"
-        assert shelf.detector_status() == "RetinaFace mobile0.25 finds the faces."
+        registry = loaded()
+        assert registry.studio.detector.name == EmbeddedDetector.name
+        assert "are not here" in registry.detector_status()
+        registry.pull()
+        assert registry.wait(60)
+        assert registry.studio.detector.name == "RetinaFace mobile0.25"
+        assert registry.detector_status() == "RetinaFace mobile0.25 finds the faces."
         mirror.unlink()
         assert loaded().studio.detector.name == "RetinaFace mobile0.25"
 
@@ -391,11 +391,11 @@ class TestDetector:
     def test_without_them_the_embedded_weights_stay(self, mirror: Path, content: bytes | None, says: str) -> None:
         if content:
             mirror.write_bytes(content)
-        shelf = pulled()
-        assert shelf.studio.detector.name == EmbeddedDetector.name
-        assert shelf.detector_status().startswith(f"{EmbeddedDetector.name} finds the faces: ")
-        assert says in shelf.detector_status()
-        assert str(mirror.parent) not in shelf.detector_status()
+        registry = pulled()
+        assert registry.studio.detector.name == EmbeddedDetector.name
+        assert registry.detector_status().startswith(f"{EmbeddedDetector.name} finds the faces: ")
+        assert says in registry.detector_status()
+        assert str(mirror.parent) not in registry.detector_status()
 
     def test_offline_nothing_is_tried(self, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -403,6 +403,6 @@ class TestDetector:
 
     def test_a_setting_that_names_no_file(self, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(detector_weights.VARIABLE, "/no/such.pth")
-        shelf = pulled()
-        assert shelf.studio.detector.name == EmbeddedDetector.name
-        assert f"{detector_weights.VARIABLE} names a file that is not there" in shelf.detector_status()
+        registry = pulled()
+        assert registry.studio.detector.name == EmbeddedDetector.name
+        assert f"{detector_weights.VARIABLE} names a file that is not there" in registry.detector_status()

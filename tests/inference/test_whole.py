@@ -153,10 +153,10 @@ class NoFaces:
 def context(seasons: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_SEASONS_REPO", str(seasons))
-        shelf = TranslationRegistry([Entry("seasons", "Seasons", {})])
-        shelf.load()
-        shelf.studio.replace_detector(NoFaces())
-        yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+        registry = TranslationRegistry([Entry("seasons", "Seasons", {})])
+        registry.load()
+        registry.studio.replace_detector(NoFaces())
+        yield PageContext(registry, Files(tmp_path_factory.mktemp("files")))
 
 
 def event(**data: Any) -> gr.EventData:

@@ -38,9 +38,9 @@ def free_port() -> int:
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = TranslationRegistry(CATALOG[:1])
-    shelf.load()
-    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+        registry = TranslationRegistry(CATALOG[:1])
+    registry.load()
+    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture(scope="module")

@@ -35,10 +35,10 @@ WEIGHTS = ROOT / "cyclegan_core" / "weights"
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = TranslationRegistry(CATALOG[:1])
-    shelf.load()
-    shelf.studio.replace_detector(FaceInBright())
-    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+        registry = TranslationRegistry(CATALOG[:1])
+    registry.load()
+    registry.studio.replace_detector(FaceInBright())
+    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture
@@ -238,9 +238,9 @@ def test_files_come_in_by_upload_alone(tmp_path: Path) -> None:
 
 @pytest.fixture
 def gender() -> Status:
-    shelf = TranslationRegistry([Entry("gender", "Gender", {"to_female": "To female", "to_male": "To male"})])
-    shelf.load()
-    (status,) = shelf.statuses()
+    registry = TranslationRegistry([Entry("gender", "Gender", {"to_female": "To female", "to_male": "To male"})])
+    registry.load()
+    (status,) = registry.statuses()
     return status
 
 

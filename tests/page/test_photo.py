@@ -55,10 +55,10 @@ def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
         patch.setenv("CYCLEGAN_STRIPES_REPO", str(folder))
-        shelf = TranslationRegistry([CATALOG[0], Entry("stripes", "Stripes", {})])
-        shelf.load()
-        shelf.studio.replace_detector(TwoFaces())
-        yield PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+        registry = TranslationRegistry([CATALOG[0], Entry("stripes", "Stripes", {})])
+        registry.load()
+        registry.studio.replace_detector(TwoFaces())
+        yield PageContext(registry, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture(scope="module")

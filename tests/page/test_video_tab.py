@@ -31,10 +31,10 @@ FEMALE, MALE = "gender:to_female", "gender:to_male"
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = TranslationRegistry(CATALOG[:1])
-    shelf.load()
-    shelf.studio.replace_detector(Still())
-    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+        registry = TranslationRegistry(CATALOG[:1])
+    registry.load()
+    registry.studio.replace_detector(Still())
+    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture

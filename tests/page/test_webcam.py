@@ -53,10 +53,10 @@ class OneFace:
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        shelf = TranslationRegistry([catalog.entry("gender")])
-        shelf.load()
-    shelf.studio.replace_detector(OneFace())
-    return PageContext(shelf, Files(tmp_path_factory.mktemp("files")))
+        registry = TranslationRegistry([catalog.entry("gender")])
+        registry.load()
+    registry.studio.replace_detector(OneFace())
+    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks.growth import Arguments, grown_generator
 from cyclegan_core.translations.config import Direction
-from cyclegan_core.translations.translation import Translation, build_generators, embedded_names
+from cyclegan_core.translations.source import embedded_names
+from cyclegan_core.translations.translation import Translation, build_generators
 from tests.training.test_train import TINY, go
 from train import run
 from train.config import recipe

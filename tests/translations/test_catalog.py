@@ -1,11 +1,10 @@
 """What is offered: the catalog itself, and what the environment (a Space's settings) makes of it."""
 
-from pathlib import Path
-
 import pytest
 
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.translations import catalog
+from cyclegan_core.translations.source import Source
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def test_the_environment_names_further_entries(monkeypatch: pytest.MonkeyPatch) 
 
     assert [entry.name for entry in offered] == ["gender", "age", "anime", "day_to_night", "zebra"]
     assert offered[3].title == "Day to night"
-    assert catalog.source_of(offered[3]) == ("user/night", "v1")
+    assert Source.of(offered[3]) == Source("hub", "user/night", "v1")
     assert catalog.entry("zebra") == offered[4]
 
 
@@ -54,54 +53,3 @@ def test_words(name: str, words: str) -> None:
 def test_labels_of_other_directions() -> None:
     labels = catalog.entry("gender").labels_of(["to_female", "to_neutral_face"])
     assert labels == {"to_female": "To female", "to_neutral_face": "To neutral face"}
-
-
-@pytest.mark.parametrize(
-    ("setting", "source"),
-    [
-        ("user/name", ("user/name", None)),
-        (" user/name@v1 ", ("user/name", "v1")),
-        ("user/name@refs/pr/7", ("user/name", "refs/pr/7")),
-        ("gender", ("gender", None)),
-        ("", ("gender", None)),
-    ],
-)
-def test_settings(setting: str, source: tuple[str, str | None], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CYCLEGAN_GENDER_REPO", setting)
-    assert catalog.source_of(catalog.entry("gender")) == source
-
-
-def test_a_folder_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "with a blank@home").mkdir()
-    monkeypatch.setenv("CYCLEGAN_GENDER_REPO", str(tmp_path / "with a blank@home"))
-    assert catalog.source_of(catalog.entry("gender")) == (str(tmp_path / "with a blank@home"), None)
-
-
-@pytest.mark.parametrize(
-    ("setting", "says"),
-    [
-        ("user/name@", "after the @"),
-        ("user/name@v 1", "after the @"),
-        ("user/name@../../secret", "after the @"),
-        ("@v1", "must be a Hub repository"),
-        ("gender@v1", "must be a Hub repository"),
-        ("two words", "must be a Hub repository"),
-        ("user/two words", "must be a Hub repository"),
-        ("secret/b/c", "must be a Hub repository"),
-        ("https://user:secret@huggingface.co/user/name", "must be a Hub repository"),
-        ("/secret/folder", "a folder that is not there"),
-        ("../secret", "a folder that is not there"),
-        ("x" * 5000, None),
-    ],
-)
-def test_a_malformed_setting_is_a_sentence_that_does_not_repeat_it(
-    setting: str, says: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CYCLEGAN_GENDER_REPO", setting)
-    if says is None:
-        assert catalog.source_of(catalog.entry("gender")) == (setting, None)
-        return
-    with pytest.raises(TranslationError, match=says) as caught:
-        catalog.source_of(catalog.entry("gender"))
-    assert str(caught.value).startswith("CYCLEGAN_GENDER_REPO")
-    assert "secret" not in str(caught.value)

@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.translations.config import Direction
-from cyclegan_core.translations.translation import Translation, embedded_names
+from cyclegan_core.translations.source import embedded_names
+from cyclegan_core.translations.translation import Translation
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.translations import hub as hub_module
+from cyclegan_core.translations.source import Source
 from cyclegan_core.translations.translation import Translation
 from tests.support.hub_server import COMMIT, NEXT_COMMIT, Hub, point_client, serving
 
@@ -149,7 +150,7 @@ def test_a_hub_that_hangs_is_given_up_soon(hub: type[Hub], monkeypatch: pytest.M
 def test_the_deadline_ends_what_no_time_limit_of_the_client_does(hub: type[Hub]) -> None:
     hub.hangs = threading.Event()
     with pytest.raises(TranslationError, match="did not come within 1 s"):
-        Translation.from_hub("org/mine", seconds=1)
+        Translation.read(Source("hub", "org/mine"), seconds=1)
 
 
 def test_what_answers_is_not_the_hub(hub: type[Hub]) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import TranslationConfig
-from cyclegan_core.translations.translation import CARD_FILE, WEIGHTS_FILE, Translation, distinct_networks
+from cyclegan_core.translations.source import CARD_FILE, WEIGHTS_FILE
+from cyclegan_core.translations.translation import Translation, distinct_networks
 from train.config.train_config import TrainConfig
 from train.evaluation.figures import describe_judges, table_of_figures, table_of_groups
 

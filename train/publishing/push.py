@@ -22,7 +22,8 @@ import cv2
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.translations.translation import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, Translation
+from cyclegan_core.translations.source import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
+from cyclegan_core.translations.translation import Translation
 from train.publishing.card import METRICS_FILE, PLOT_FILE, SHEET_FILE, ensure_card, find_metrics
 from train.publishing.hub_calls import NO_TOKEN, bounded, patiently
 from train.training.run_folder import best_or_last

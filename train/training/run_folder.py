@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from cyclegan_core.translations.translation import CONFIG_FILE, Translation, embedded_names
+from cyclegan_core.translations.source import CONFIG_FILE, embedded_names
+from cyclegan_core.translations.translation import Translation
 
 TRANSLATION_FOLDER, BEST_FOLDER = "translation", "best"
 
