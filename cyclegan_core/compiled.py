@@ -5,6 +5,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,16 @@ def convert(module: nn.Module, example: Any, shapes: Sequence[Sequence[int]]) ->
     with warnings.catch_warnings(), torch.no_grad():  # as the network is used
         warnings.simplefilter("ignore")  # tracing warns of its own deprecation and of checks that see only the example
         return _openvino().convert_model(module, example_input=example, input=[list(shape) for shape in shapes])
+
+
+def read_model(file: Path) -> Any:
+    """OpenVINO's model of a file that `save_model` wrote. Raises RuntimeError where it is none."""
+    return _openvino().Core().read_model(file)
+
+
+def save_model(model: Any, file: Path) -> None:
+    """Writes OpenVINO's model as `file`, .xml, and its weights beside it, as they are. Raises RuntimeError."""
+    _openvino().save_model(model, file, compress_to_fp16=False)
 
 
 def compile_model(model: Any, precision: str = "f32") -> Callable[..., Arrays]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cyclegan_core.deadline import within
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.user_cache import user_cache
 
 FILE = "detection_mobilenet0.25_Final.pth"
 SHA256 = "38ec7bb3c9cbfe2f40edabc05fab970a6d648747cbc534092be85d5eb9b37ed0"
@@ -28,7 +29,7 @@ SECONDS = 120.0  # for the whole download
 
 def cache_path() -> Path:
     """Where the weights are looked for in the user's cache, and fetched to."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cyclegan" / FILE
+    return user_cache() / FILE
 
 
 def find() -> Path | None:

@@ -1,8 +1,10 @@
 """The RetinaFace detector (Deng et al. 2019) with the small MobileNet backbone, network and weights by facexlib."""
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import are_genuine
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.torchvision_nms import import_torchvision
+from cyclegan_core.model_cache import CachedModel, digest_of
 
 # Anchors of facexlib's mobile0.25: two square sizes at each of three strides, and the variances of its decoding.
 STRIDES = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
@@ -43,9 +46,7 @@ class RetinaFaceDetector:
         self, weights: Mapping[str, Tensor], *, name: str = "RetinaFace mobile0.25", threshold: float = SCORE_THRESHOLD
     ) -> None:
         self.name, self._threshold = name, threshold
-        network = new_network()
-        network.load_state_dict(weights)
-        self._run_network = _engine(_OnPictures(network).eval())
+        self._run_network = _engine(weights)
 
     @classmethod
     def load(cls, file: Path, *, name: str, threshold: float = SCORE_THRESHOLD) -> "RetinaFaceDetector":
@@ -109,15 +110,27 @@ class _OnPictures(nn.Module):
         return offsets, torch.softmax(logits, -1)[..., 1], points
 
 
-def _engine(module: nn.Module) -> Callable[[NDArray[np.uint8]], Arrays]:
-    """The module as a function of uint8 (1, H, W, 3), for several threads. OpenVINO takes a seventh of the time."""
+def _engine(weights: Mapping[str, Tensor]) -> Callable[[NDArray[np.uint8]], Arrays]:
+    """`_OnPictures` as a function of uint8 (1, H, W, 3), for several threads. OpenVINO takes a seventh of the time."""
+
+    def module() -> nn.Module:
+        network = new_network()
+        network.load_state_dict(weights)
+        return _OnPictures(network).eval()
+
     if has_openvino():
-        model = convert(module, torch.zeros(1, 320, 320, 3, dtype=torch.uint8), [(1, -1, -1, 3)])
-        return compile_model(model, "bf16" if has_bf16() else "f32")
+        # The network itself is not needed to know it again: facexlib takes seconds to import.
+        digest = hashlib.sha256(Path(__file__).read_bytes() + save(dict(weights))).hexdigest()
+        example = torch.zeros(1, 320, 320, 3, dtype=torch.uint8)
+        cached = CachedModel(
+            digest_of(digest, metadata.version("facexlib")), lambda: convert(module(), example, [(1, -1, -1, 3)])
+        )
+        return compile_model(cached.model, "bf16" if has_bf16() else "f32")
+    network = module()
 
     @torch.inference_mode()
     def run(pictures: NDArray[np.uint8]) -> Arrays:
-        return tuple(part.numpy() for part in module(torch.from_numpy(np.ascontiguousarray(pictures))))
+        return tuple(part.numpy() for part in network(torch.from_numpy(np.ascontiguousarray(pictures))))
 
     return run
 

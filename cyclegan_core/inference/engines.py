@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from torch import nn
 
 from cyclegan_core.compiled import Arrays, compile_model, convert, has_bf16, has_openvino
 from cyclegan_core.inference.whole_layers import Piecewise, reach
+from cyclegan_core.model_cache import CachedModel, digest_of, digest_of_network
 from cyclegan_core.networks.layers import SelfAttention
 
 BATCH = 8  # crops at a time: more gains nothing on a CPU and costs memory
@@ -132,13 +133,20 @@ def _openvino(generator: nn.Module, size: int | None) -> Engine:
     smallest = getattr(generator, "smallest", 2 * multiple)
     example = torch.zeros(1, 3, smallest, smallest)
     side = size or -1
-    model = convert(generator, example, [[-1, 3, side, side]])
-    run = compile_model(model)
-    if size is not None and has_bf16():
-        fast, picture = compile_model(model, "bf16"), _example_picture(size)
-        if np.quantile(np.abs(fast(picture)[0] - run(picture)[0]), TOLERATED) <= TOLERANCE:
-            run = fast
+    bf16 = size is not None and has_bf16()
+    cached = CachedModel(
+        digest_of(digest_of_network(generator), side, bf16),
+        lambda: convert(generator, example, [[-1, 3, side, side]]),
+    )
+    run = compile_model(cached.model, cached.precision(lambda: _precision(cached.model, side)) if bf16 else "f32")
     return lambda x: run(x)[0]
+
+
+def _precision(model: Any, size: int) -> str:
+    """bf16 where it differs little from f32 on an example picture, else f32."""
+    picture = _example_picture(size)
+    exact, fast = (compile_model(model, precision)(picture)[0] for precision in ("f32", "bf16"))
+    return "bf16" if np.quantile(np.abs(fast - exact), TOLERATED) <= TOLERANCE else "f32"
 
 
 def _example_picture(size: int) -> NDArray[np.float32]:
