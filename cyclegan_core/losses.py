@@ -157,7 +157,7 @@ def constancy_loss(encoder: nn.Module, translated: Tensor, original: Tensor) -> 
     return (after - before).square().sum(1).mean()
 
 
-def colour_loss(translated: Tensor, original: Tensor, cells: int = 16) -> Tensor:
+def colour_loss(translated: Tensor, original: Tensor, cells: int = 6) -> Tensor:
     """Distance between the colours of two batches (B, 3, H, W) in [-1, 1], averaged over `cells` x `cells` squares.
 
     L1 of the brightness and Huber (round below 0.1) of the colour differences (Y, U and V), so that hue may drift a

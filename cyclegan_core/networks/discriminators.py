@@ -127,7 +127,7 @@ class MultiscaleDiscriminator(nn.Module):
         super().__init__()
         if not 1 <= scales <= 6:
             raise ValueError(f"scales must be 1 to 6, not {scales}")
-        self.judges = nn.ModuleList(
+        self.discriminators = nn.ModuleList(
             PatchDiscriminator(
                 channels=channels,
                 layers=layers,
@@ -143,10 +143,10 @@ class MultiscaleDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> list[Tensor]:
         check_size(x, self.smallest)
         scores = []
-        for i, judge in enumerate(self.judges):
+        for i, discriminator in enumerate(self.discriminators):
             if i:
                 x = F.avg_pool2d(x, 3, 2, 1, count_include_pad=False)
-            scores.append(judge(x))
+            scores.append(discriminator(x))
         return scores
 
 

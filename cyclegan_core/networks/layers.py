@@ -254,8 +254,8 @@ def attention_at(scales: Iterable[int], there: Iterable[int]) -> frozenset[int]:
 class MinibatchStd(nn.Module):
     """Adds a plane to (B, C, H, W): how much the pictures of a group of about four differ, one number for each group.
 
-    A judge that sees it notices fakes that are all alike. Groups are neighbours in the batch that is given, so real and
-    fake pictures must be judged in two calls. A batch of one has nothing to compare: its plane is 0.
+    A discriminator that sees it notices fakes that are all alike. Groups are neighbours in the batch that is given, so
+    real and fake pictures need two calls. A batch of one has nothing to compare: its plane is 0.
     Source: Karras et al. 2018, "Progressive growing of GANs", section 3.
     """
 

@@ -20,10 +20,10 @@ from cyclegan_core.networks import (
 
 @pytest.mark.parametrize("layers", [1, 2, 4, 5])
 def test_patches_of_any_depth_see_what_they_should(layers: int) -> None:
-    judge = PatchDiscriminator(channels=2, layers=layers, norm="none")
+    discriminator = PatchDiscriminator(channels=2, layers=layers, norm="none")
     side = 2 ** (layers + 4)
     x = torch.zeros(1, 3, side, side, requires_grad=True)
-    scores = judge(x)
+    scores = discriminator(x)
     assert scores.shape == (1, 1, side // 2**layers - 2, side // 2**layers - 2)
     middle = scores.shape[-1] // 2
     scores[0, 0, middle, middle].backward()
@@ -36,30 +36,30 @@ def test_patches_of_any_depth_see_what_they_should(layers: int) -> None:
 
 
 def test_pixel_discriminator_has_the_authors_size_and_judges_single_pixels() -> None:
-    judge = PixelDiscriminator()
+    discriminator = PixelDiscriminator()
     # 3*64+64, 64*128+128, 128*1+1, as in the reference implementation with instance norm.
-    assert sum(p.numel() for p in judge.parameters()) == 256 + 8320 + 129
-    judge = PixelDiscriminator(channels=4, norm="none")
+    assert sum(p.numel() for p in discriminator.parameters()) == 256 + 8320 + 129
+    discriminator = PixelDiscriminator(channels=4, norm="none")
     x = torch.rand(1, 3, 6, 8)
     changed = x.clone()
     changed[0, :, 2, 3] += 1
-    assert (judge(x) - judge(changed)).squeeze().nonzero().tolist() == [[2, 3]]
+    assert (discriminator(x) - discriminator(changed)).squeeze().nonzero().tolist() == [[2, 3]]
 
 
 def test_each_scale_judges_half_the_size_of_the_one_before() -> None:
     torch.manual_seed(0)
-    judge = MultiscaleDiscriminator(scales=3, channels=4, layers=2, norm="none")
+    discriminator = MultiscaleDiscriminator(scales=3, channels=4, layers=2, norm="none")
     x = torch.rand(2, 3, 64, 64)
-    scores = judge(x)
+    scores = discriminator(x)
     assert [tuple(one.shape) for one in scores] == [(2, 1, 14, 14), (2, 1, 6, 6), (2, 1, 2, 2)]
-    assert torch.equal(scores[0], judge.judges[0](x))
+    assert torch.equal(scores[0], discriminator.discriminators[0](x))
     # Mean of the 3x3 pixels around every second one, without those beyond the border.
     half = torch.empty(2, 3, 32, 32)
     for row in range(32):
         for column in range(32):
             around = x[:, :, max(2 * row - 1, 0) : 2 * row + 2, max(2 * column - 1, 0) : 2 * column + 2]
             half[:, :, row, column] = around.mean((2, 3))
-    torch.testing.assert_close(scores[1], judge.judges[1](half))
+    torch.testing.assert_close(scores[1], discriminator.discriminators[1](half))
 
 
 @pytest.mark.parametrize(
@@ -72,14 +72,14 @@ def test_each_scale_judges_half_the_size_of_the_one_before() -> None:
 )
 @pytest.mark.parametrize(("norm", "spectral"), [("instance", False), ("batch", False), ("none", True)])
 def test_every_discriminator_learns(name: str, arguments: dict[str, Any], norm: str, spectral: bool) -> None:
-    judge = build_discriminator(name, {**arguments, "norm": norm, "spectral": spectral})
+    discriminator = build_discriminator(name, {**arguments, "norm": norm, "spectral": spectral})
     x = torch.randn(4, 3, 32, 32, requires_grad=True)
-    scores = judge(x)
+    scores = discriminator(x)
     maps = scores if isinstance(scores, list) else [scores]
     torch.stack([one.square().mean() for one in maps]).sum().backward()
     assert x.grad is not None
     assert float(x.grad.abs().sum()) > 0
-    for parameter_name, parameter in judge.named_parameters():
+    for parameter_name, parameter in discriminator.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert math.isfinite(float(parameter.grad.abs().sum())), parameter_name
 
@@ -90,28 +90,28 @@ def test_spectral_normalisation_bounds_every_convolution(name: str) -> None:
     arguments: dict[str, Any] = {"channels": 8, "norm": "none", "spectral": True}
     if name != "PixelDiscriminator":
         arguments |= {"layers": 2, "attention": [2]}
-    judge = build_discriminator(name, arguments)
+    discriminator = build_discriminator(name, arguments)
     for _ in range(60):  # each pass in training mode improves the estimate by power iteration
-        judge(torch.randn(1, 3, 32, 32))
-    convolutions = [module for module in judge.modules() if isinstance(module, nn.Conv2d)]
+        discriminator(torch.randn(1, 3, 32, 32))
+    convolutions = [module for module in discriminator.modules() if isinstance(module, nn.Conv2d)]
     assert len(convolutions) >= 3
     for layer in convolutions:
         assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1, abs=0.05)
 
 
 @pytest.mark.parametrize(
-    ("judge", "smallest"),
+    ("discriminator", "smallest"),
     [
         (PatchDiscriminator(channels=2, layers=3), 24),
         (MultiscaleDiscriminator(scales=2, channels=2, layers=2), 24),
         (PixelDiscriminator(channels=2), 2),
     ],
 )
-def test_too_small_pictures_are_a_sentence(judge: nn.Module, smallest: int) -> None:
-    assert judge.smallest == smallest
-    judge(torch.zeros(1, 3, smallest, smallest))
+def test_too_small_pictures_are_a_sentence(discriminator: nn.Module, smallest: int) -> None:
+    assert discriminator.smallest == smallest
+    discriminator(torch.zeros(1, 3, smallest, smallest))
     with pytest.raises(ValueError, match=f"needs {smallest}: use fewer layers"):
-        judge(torch.zeros(1, 3, smallest - 1, smallest))
+        discriminator(torch.zeros(1, 3, smallest - 1, smallest))
 
 
 @pytest.mark.parametrize(

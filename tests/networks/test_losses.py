@@ -74,13 +74,13 @@ def test_cycle_and_identity_by_square_and_of_no_other_kind() -> None:
 
 
 def test_colour_loss_sees_squares_and_not_what_is_drawn_in_them() -> None:
-    drawn = torch.zeros(1, 3, 32, 32)
+    drawn = torch.zeros(1, 3, 36, 36)
     drawn[..., ::2, :], drawn[..., 1::2, :] = 0.5, -0.5  # lines in squares of 2 by 2 pixels
     assert losses.colour_loss(drawn, torch.zeros_like(drawn)) == 0
-    grey = torch.full((1, 3, 32, 32), 0.3)
+    grey = torch.full((1, 3, 36, 36), 0.3)
     # A brighter grey is luma alone: its U and V are 0.
     assert float(losses.colour_loss(grey, torch.zeros_like(grey))) == pytest.approx(0.3, abs=1e-5)
-    red = torch.zeros(1, 3, 32, 32)
+    red = torch.zeros(1, 3, 36, 36)
     red[:, 0] = 1.0
     # |Y| and Huber of U and V, whose straight part is |x| - 0.05.
     assert float(losses.colour_loss(red, torch.zeros_like(red))) == pytest.approx(0.299 + 0.097 + 0.565, abs=1e-5)

@@ -13,25 +13,25 @@ from cyclegan_core.networks import MultiscaleDiscriminator, PatchDiscriminator, 
 
 def linear_judge(weights: list[float], scale: float = 1.0) -> nn.Conv2d:
     """Scores each pixel by its colours: the slope of the sum of the scores is `weights` at every pixel."""
-    judge = nn.Conv2d(3, 1, 1, bias=False)
+    discriminator = nn.Conv2d(3, 1, 1, bias=False)
     with torch.no_grad():
-        judge.weight.copy_(torch.tensor(weights).reshape(1, 3, 1, 1) * scale)
-    return judge
+        discriminator.weight.copy_(torch.tensor(weights).reshape(1, 3, 1, 1) * scale)
+    return discriminator
 
 
 class Scales(nn.Module):
-    """Gives the scores of several judges as a list."""
+    """Gives the scores of several discriminators as a list."""
 
-    def __init__(self, *judges: nn.Module) -> None:
+    def __init__(self, *discriminators: nn.Module) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(judges)
+        self.discriminators = nn.ModuleList(discriminators)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        return [judge(x) for judge in self.judges]
+        return [discriminator(x) for discriminator in self.discriminators]
 
 
 class Square(nn.Module):
-    """A judge whose slope at x is x: half of the sum of squares."""
+    """A discriminator whose slope at x is x: half of the sum of squares."""
 
     def forward(self, x: Tensor) -> Tensor:
         return 0.5 * x.square().flatten(1).sum(1, keepdim=True)
@@ -40,24 +40,26 @@ class Square(nn.Module):
 @pytest.mark.parametrize("target", [1.0, 0.0, 3.0])
 def test_gradient_penalty_of_a_linear_judge_by_value(target: float) -> None:
     # |(3, 4, 12)| = 13 at each of 32 pixels.
-    judge = linear_judge([3.0, 4.0, 12.0])
+    discriminator = linear_judge([3.0, 4.0, 12.0])
     real, fake = torch.rand(2, 3, 4, 8), torch.rand(2, 3, 4, 8)
     slope = 13 * math.sqrt(32)
-    penalty = losses.gradient_penalty(judge, real, fake, target=target)
+    penalty = losses.gradient_penalty(discriminator, real, fake, target=target)
     assert float(penalty.detach()) == pytest.approx((slope - target) ** 2, rel=1e-4)
     # d/ds of (s * slope - target)² at s = 1, where s scales the weights.
-    (gradient,) = torch.autograd.grad(penalty, judge.weight)
-    assert float((gradient * judge.weight.detach()).sum()) == pytest.approx(2 * (slope - target) * slope, rel=1e-3)
+    (gradient,) = torch.autograd.grad(penalty, discriminator.weight)
+    assert float((gradient * discriminator.weight.detach()).sum()) == pytest.approx(
+        2 * (slope - target) * slope, rel=1e-3
+    )
 
 
 def test_scores_of_all_scales_add_up_in_penalties() -> None:
     """R1 takes the mean of each map of 16 scores, the gradient penalty their sum."""
-    judge = Scales(linear_judge([3.0, 4.0, 12.0]), linear_judge([1.0, 0.0, 0.0]))
+    discriminator = Scales(linear_judge([3.0, 4.0, 12.0]), linear_judge([1.0, 0.0, 0.0]))
     x = torch.rand(2, 3, 4, 4)
     expected = 16 * sum(s**2 for s in (4.0, 4.0, 12.0))
     # Of each map the mean over its 16 scores, so that a weight means the same for any number of patches.
-    assert float(losses.r1_penalty(judge, x).detach()) == pytest.approx(expected / 16**2, rel=1e-4)
-    penalty = float(losses.gradient_penalty(judge, x, x).detach())
+    assert float(losses.r1_penalty(discriminator, x).detach()) == pytest.approx(expected / 16**2, rel=1e-4)
+    penalty = float(losses.gradient_penalty(discriminator, x, x).detach())
     assert penalty == pytest.approx((math.sqrt(expected) - 1) ** 2, rel=1e-4)
 
 
@@ -66,9 +68,9 @@ def test_gradient_penalty_looks_between_real_and_fake_each_pair_at_a_place_of_it
     real, fake = torch.zeros(64, 3, 2, 2), torch.ones(64, 3, 2, 2)
     real[0], fake[0] = -1, -1
     seen: list[Tensor] = []
-    judge = Square()
-    judge.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
-    losses.gradient_penalty(judge, real, fake)
+    discriminator = Square()
+    discriminator.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
+    losses.gradient_penalty(discriminator, real, fake)
     places = seen[0].flatten(1)
     assert torch.equal(places.amin(1), places.amax(1))  # one share for all of a picture
     assert torch.equal(places[0], torch.full((12,), -1.0))
@@ -84,12 +86,12 @@ def test_r1_by_value() -> None:
 
 
 def test_a_judge_that_knows_nothing_has_a_finite_penalty_with_a_gradient() -> None:
-    judge = linear_judge([0.0, 0.0, 0.0])
-    penalty = losses.gradient_penalty(judge, torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4))
+    discriminator = linear_judge([0.0, 0.0, 0.0])
+    penalty = losses.gradient_penalty(discriminator, torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4))
     assert float(penalty.detach()) == pytest.approx(1, abs=1e-4)
     penalty.backward()
-    assert judge.weight.grad is not None
-    assert bool(torch.isfinite(judge.weight.grad).all())
+    assert discriminator.weight.grad is not None
+    assert bool(torch.isfinite(discriminator.weight.grad).all())
 
 
 JUDGES: dict[str, Callable[[], nn.Module]] = {
@@ -106,18 +108,18 @@ def test_penalties_flatten_real_judges(name: str) -> None:
     torch.manual_seed(0)
     real, fake = torch.rand(2, 4, 3, 24, 24) * 2 - 1
     for penalty in (
-        lambda judge: losses.r1_penalty(judge, real),
-        lambda judge: losses.gradient_penalty(judge, real, fake, target=0.0),
+        lambda discriminator: losses.r1_penalty(discriminator, real),
+        lambda discriminator: losses.gradient_penalty(discriminator, real, fake, target=0.0),
     ):
-        judge = JUDGES[name]()
+        discriminator = JUDGES[name]()
         with torch.no_grad():
-            for parameter_name, parameter in judge.named_parameters():
+            for parameter_name, parameter in discriminator.named_parameters():
                 parameter.fill_(1.0) if parameter_name.endswith("gamma") else parameter.mul_(10)
-        optimiser = torch.optim.Adam(judge.parameters(), 0.01)
+        optimiser = torch.optim.Adam(discriminator.parameters(), 0.01)
         values = []
         for _ in range(8):
             torch.manual_seed(1)
-            value = penalty(judge)
+            value = penalty(discriminator)
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -135,15 +137,15 @@ def test_penalties_give_the_pictures_no_gradient() -> None:
 
 def test_clipping_bounds_every_parameter_and_leaves_small_ones() -> None:
     torch.manual_seed(0)
-    judge = PatchDiscriminator(channels=4)
-    before = [p.detach().clone() for p in judge.parameters()]
-    losses.clip_weights(judge, 0.01)
-    for old, new in zip(before, judge.parameters(), strict=True):
+    discriminator = PatchDiscriminator(channels=4)
+    before = [p.detach().clone() for p in discriminator.parameters()]
+    losses.clip_weights(discriminator, 0.01)
+    for old, new in zip(before, discriminator.parameters(), strict=True):
         assert new.requires_grad
         expected = [min(max(value, -0.01), 0.01) for value in old.flatten().tolist()]
         assert torch.equal(new.detach().flatten(), torch.tensor(expected))
     with pytest.raises(ValueError, match="above 0"):
-        losses.clip_weights(judge, 0)
+        losses.clip_weights(discriminator, 0)
 
 
 def test_constancy_by_value() -> None:

@@ -152,7 +152,7 @@ def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.Capt
         discriminator, _, rest = name.partition(".")
         if rest.endswith((".0._u", ".0._v")):  # spectral norm's own estimates, which every pass makes better
             continue
-        assert torch.allclose(new[f"{discriminator}.judges.1.{rest}"], value, atol=1e-6)
+        assert torch.allclose(new[f"{discriminator}.discriminators.1.{rest}"], value, atol=1e-6)
     again = [*asked[:-1], str(tmp_path / "second"), "--output", str(tmp_path / "fifth"), "--grow"]
     assert run.main(again) == 0
     told = Translation.load(tmp_path / "fifth" / "translation").config.training["config"]
@@ -189,8 +189,8 @@ def test_discriminators_of_several_sizes_go_on_at_the_size_at_which_they_were(cr
                               generator_arguments=grown(COARSE.generator_arguments, size // 16)),
                       initialisation)  # fmt: skip
         for scale in range(2):
-            name = f"discriminator_a.judges.{scale}.net.0.weight"
-            assert torch.equal(now[f"discriminator_a.judges.{scale + finer}.net.0.weight"], old[name])
+            name = f"discriminator_a.discriminators.{scale}.net.0.weight"
+            assert torch.equal(now[f"discriminator_a.discriminators.{scale + finer}.net.0.weight"], old[name])
     smaller = replace(scaled, size=16, generator_arguments=scaled.generator_arguments)
     assert not discriminators_continue(initialisation, smaller)
 

@@ -81,7 +81,7 @@ class TrainConfig:
     identity_loss: Distance = "l1"
     identity_every: Count = 1  # the same for identity losses
     constancy: NotNegative = 0.0  # weight of feature constancy: features of a fixed encoder stay (Taigman et al. 2017)
-    colour: NotNegative = 0.0  # weight of the colour loss over squares of 1/16 of the side (Chen et al. 2019)
+    colour: NotNegative = 0.0  # weight of the colour loss over squares of a sixth of the side (Chen et al. 2019)
     # Weight with which real pictures of the other domain are shown to a discriminator as fakes, so that it goes on
     # checking the attribute when the translations already look real. 0: off.
     cross_domain: NotNegative = 0.0

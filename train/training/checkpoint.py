@@ -94,8 +94,9 @@ def saved_config(folder: Path) -> dict[str, Any] | None:
 
 
 def _todays_name(weight: str) -> str:
-    """`discriminator_a.net.0.weight` of what earlier versions called `judge_a.net.0.weight`."""
-    return f"discriminator_{weight.removeprefix('judge_')}" if weight.startswith("judge_") else weight
+    """`discriminator_a.discriminators.0.net` of what earlier versions called `judge_a.judges.0.net`."""
+    weight = f"discriminator_{weight.removeprefix('judge_')}" if weight.startswith("judge_") else weight
+    return weight.replace(".judges.", ".discriminators.") if weight.startswith("discriminator_") else weight
 
 
 def check_same(config: TrainConfig, saved: dict[str, Any] | None, folder: Path) -> None:

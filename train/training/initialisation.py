@@ -97,10 +97,12 @@ def _pairs(
     elif isinstance(discriminator, MultiscaleDiscriminator):  # each goes on at the size at which it was
         old = [weights] if begun["discriminator"] == "PatchDiscriminator" else []
         if begun["discriminator"] == config.discriminator:
-            old = [_below(weights, f"judges.{i}") for i in range(begun["discriminator_arguments"].get("scales", 2))]
+            old = [
+                _below(weights, f"discriminators.{i}") for i in range(begun["discriminator_arguments"].get("scales", 2))
+            ]
         finer = (config.size // begun["size"]).bit_length() - 1
         same_sizes = finer >= 0 and begun["size"] << finer == config.size
-        pairs = list(zip(discriminator.judges[finer:], old, strict=False)) if same_sizes else []
+        pairs = list(zip(discriminator.discriminators[finer:], old, strict=False)) if same_sizes else []
     elif isinstance(discriminator, TwoHeadedDiscriminator) and begun["discriminator"] == config.discriminator:
         pairs = [(discriminator, with_larger_squares(weights, "trunk.1.weight", discriminator))]
     else:  # of patches, on pictures of another size
