@@ -47,9 +47,8 @@ def test_gradient_penalty_of_a_linear_judge_by_value(target: float) -> None:
     assert float(penalty.detach()) == pytest.approx((slope - target) ** 2, rel=1e-4)
     # d/ds of (s * slope - target)² at s = 1, where s scales the weights.
     (gradient,) = torch.autograd.grad(penalty, discriminator.weight)
-    assert float((gradient * discriminator.weight.detach()).sum()) == pytest.approx(
-        2 * (slope - target) * slope, rel=1e-3
-    )
+    expected = 2 * (slope - target) * slope
+    assert float((gradient * discriminator.weight.detach()).sum()) == pytest.approx(expected, rel=1e-3)
 
 
 def test_scores_of_all_scales_add_up_in_penalties() -> None:

@@ -97,9 +97,8 @@ def _pairs(
     elif isinstance(discriminator, MultiscaleDiscriminator):  # each goes on at the size at which it was
         old = [weights] if begun["discriminator"] == "PatchDiscriminator" else []
         if begun["discriminator"] == config.discriminator:
-            old = [
-                _below(weights, f"discriminators.{i}") for i in range(begun["discriminator_arguments"].get("scales", 2))
-            ]
+            scales = begun["discriminator_arguments"].get("scales", 2)
+            old = [_below(weights, f"discriminators.{i}") for i in range(scales)]
         finer = (config.size // begun["size"]).bit_length() - 1
         same_sizes = finer >= 0 and begun["size"] << finer == config.size
         pairs = list(zip(discriminator.discriminators[finer:], old, strict=False)) if same_sizes else []
