@@ -244,7 +244,8 @@ def _converted(
         if number == total and wanted is not None and not wanted(picture.pixels):
             image.seek(0)
             picture, number = _upright(image, told), 1
-        notes.append(f"{name} is an animation of {frames} frames: frame {number} is used.")
+        more = " Translate it as a video to keep them all." if image.format == "GIF" else ""
+        notes.append(f"{name} is an animation of {frames} frames: frame {number} is used.{more}")
     picture.notes = tuple(notes)
     return picture
 
