@@ -10,7 +10,6 @@ needed to use it (normalisation, face template, gain) is in the file's metadata.
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from importlib.util import find_spec
@@ -19,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
@@ -42,8 +42,8 @@ def export(translation: Translation, folder: Path) -> dict[Path, float]:
         folder.mkdir(parents=True, exist_ok=True)
         errors = {}
         for direction, label in translation.config.directions.items():
-            path, partial = folder / f"{label}.onnx", folder / f".{label}.onnx.{os.getpid()}"
-            try:
+            path = folder / f"{label}.onnx"
+            with atomically(path) as partial:
                 write_onnx(translation.generators[direction], partial, metadata(translation, direction))
                 worst = largest_error(translation.generators[direction], partial, _side(translation, direction))
                 if not worst <= TOLERANCE:
@@ -51,9 +51,6 @@ def export(translation: Translation, folder: Path) -> dict[Path, float]:
                         f"{path.name} differs from PyTorch by {worst:.2g} and was not kept; report this with the "
                         f"translation and torch {torch.__version__}"
                     )
-                os.replace(partial, path)
-            finally:
-                partial.unlink(missing_ok=True)
             errors[path] = worst
         return errors
     except OSError as error:

@@ -5,11 +5,11 @@ python train/plot.py runs/gender        (writes runs/gender/metrics.png)
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
 from train.publishing.card import PLOT_FILE
 
@@ -66,14 +66,11 @@ def plot(run: Path) -> Path:
         axes.tick_params(labelsize=8)
         if number >= len(names) - COLUMNS:
             axes.set_xlabel("pictures of each domain", fontsize=8)
-    partial = run / f".{PLOT_FILE}.{os.getpid()}"
     try:
-        figure.savefig(partial, format="png", dpi=80)
-        os.replace(partial, run / PLOT_FILE)
+        with atomically(run / PLOT_FILE) as partial:
+            figure.savefig(partial, format="png", dpi=80)
     except OSError as error:
         raise CycleganError(f"{run / PLOT_FILE} cannot be written ({error.strerror}); free some space") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return run / PLOT_FILE
 
 

@@ -13,6 +13,7 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
+from cyclegan_core.atomic import atomically
 from cyclegan_core.deadline import within
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.user_cache import user_cache
@@ -68,20 +69,17 @@ def fetch(address: str | None = None, *, seconds: float = SECONDS) -> Path:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise CycleganError("the detector's weights are not here, and HF_HUB_OFFLINE says to stay offline")
     address = address or os.environ.get(ADDRESS_VARIABLE, "").strip() or ADDRESS
-    partial = target.with_name(f".{FILE}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         content = within(seconds, lambda: _download(address, time.monotonic() + seconds))
         if not are_genuine(content):
             raise CycleganError("what was downloaded is not facexlib's file; try again later")
-        partial.write_bytes(content)
-        os.replace(partial, target)
+        with atomically(target) as partial:
+            partial.write_bytes(content)
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise CycleganError(
             f"the detector's weights could not be downloaded ({_reason(error)}); try again later"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 

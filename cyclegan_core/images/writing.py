@@ -1,9 +1,6 @@
 """Writing a picture whole or not at all."""
 
-import contextlib
 import io
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from cyclegan_core import provenance
+from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.limits import WRITABLE, describe_fault, display_name
 
@@ -65,13 +63,8 @@ def save(
     except (OSError, ValueError) as error:  # JPEG and WebP have a longest side
         raise PictureError(f"{name} cannot be written: it has too many pixels for its format, save a PNG.") from error
 
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        with open(temporary, "xb") as file:
-            file.write(encoded.getbuffer())
-        os.replace(temporary, path)
+        with atomically(path) as partial:
+            partial.write_bytes(encoded.getbuffer())
     except (OSError, ValueError) as error:
         raise PictureError(f"{name} cannot be written: {describe_fault(error)}.") from error
-    finally:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from cyclegan_core.compiled import Arrays, compile_model, convert, has_bf16, has_openvino
 from cyclegan_core.inference.whole_layers import Piecewise, reach
-from cyclegan_core.model_cache import CachedModel, digest_of, digest_of_network
 from cyclegan_core.networks.layers import SelfAttention
+from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_bf16, has_openvino
+from cyclegan_core.runtime.model_cache import CachedModel, digest_of, digest_of_network
 
 BATCH = 8  # crops at a time: more gains nothing on a CPU and costs memory
 Engine = Callable[[NDArray[np.float32]], NDArray[np.float32]]

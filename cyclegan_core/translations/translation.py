@@ -6,7 +6,6 @@ embedded in this package, lie on disk, or be a repository on the Hugging Face Hu
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.networks import GENERATORS, Conditioned
 from cyclegan_core.translations import hub
@@ -96,24 +96,15 @@ class Translation:
             for name, network in distinct_networks(self.generators).items()
             for key, value in network.state_dict().items()
         }
-        # save_file would hide it from other users
-        _replace(folder / WEIGHTS_FILE, save(tensors, metadata={"format": "pt"}))
+        with atomically(folder / WEIGHTS_FILE) as partial:
+            partial.write_bytes(save(tensors, metadata={"format": "pt"}))  # save_file would hide it from other users
         self.save_config(folder)
 
     def save_config(self, folder: str | Path) -> None:
         """Writes `config.json` alone, whole or not at all, and leaves the weights that lie there. Raises OSError."""
         text = json.dumps(self.config.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        _replace(Path(folder) / CONFIG_FILE, text.encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file anew so that a reader finds the old one or the new one, never a part."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        with atomically(Path(folder) / CONFIG_FILE) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def build_generators(config: TranslationConfig) -> dict[Direction, nn.Module]:

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from cyclegan_core.atomic import partial_path
 from cyclegan_core.errors import VideoError
 from cyclegan_core.video.colours import LIMITED_RANGE, Colours
 from cyclegan_core.video.reader import printable
@@ -66,7 +66,7 @@ class VideoWriter:
     ) -> None:
         check_target(target)
         self._target = target
-        self._part = target.with_name(f".{secrets.token_hex(8)}.part")
+        self._part = partial_path(target)
         self._matrix = colours.matrix
         self._given_base = time_base
         self._base = time_base if time_base.denominator <= FINEST_TIME_BASE else COMMON_TIME_BASE

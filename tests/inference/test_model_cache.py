@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from cyclegan_core import model_cache
 from cyclegan_core.inference import engines
 from cyclegan_core.networks import UnetResnetGenerator
+from cyclegan_core.runtime import model_cache
 
 if engines.engine_name(128) != "OpenVINO":
     pytest.skip("OpenVINO does not run generators here", allow_module_level=True)

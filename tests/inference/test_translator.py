@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from cyclegan_core import FaceTranslator, images
-from cyclegan_core.compiled import has_bf16
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
+from cyclegan_core.runtime.compiled import has_bf16
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation, build_generator
 from tests import ROOT

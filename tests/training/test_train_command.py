@@ -236,9 +236,9 @@ def test_two_runs_in_one_folder_are_refused(crops: Path, tmp_path: Path, capsys:
     with alone_in(tmp_path / "run"):
         assert go(crops, tmp_path / "run", "--pictures", "2") == 1
     assert "another run is writing to" in capsys.readouterr().err
-    (tmp_path / "run" / ".checkpoint.pt.123").write_bytes(b"half")  # what a kill leaves
+    (tmp_path / "run" / ".0123456789abcdef.part").write_bytes(b"half")  # what a kill leaves
     assert go(crops, tmp_path / "run", "--pictures", "2") == 0
-    assert not list((tmp_path / "run").glob(".checkpoint*"))
+    assert not list((tmp_path / "run").glob("*.part"))
 
 
 def test_an_output_that_is_a_file_is_a_sentence(

@@ -1,8 +1,6 @@
 """The sets of the CycleGAN paper by name: downloaded, taken up where a download was cut, unpacked without harm."""
 
-import contextlib
 import errno
-import os
 import shutil
 import stat
 import zipfile
@@ -12,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from cyclegan_core import images
+from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
 from train.data.remote import Remote
 
@@ -141,16 +140,10 @@ def _place(filename: str) -> str | None:
 
 
 def _write(packed: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
-    partial = target.with_name(f"{target.name}.part")
     left = min(info.file_size, images.MAX_FILE_BYTES)
-    try:
-        with packed.open(info) as source, partial.open("wb") as file:
-            while chunk := source.read(CHUNK):
-                left -= len(chunk)
-                if left < 0:  # whatever the ZIP says of its size
-                    raise zipfile.BadZipFile(f"{info.filename} is larger than it says, or than is allowed")
-                file.write(chunk)
-        os.replace(partial, target)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    with atomically(target) as partial, packed.open(info) as source, partial.open("wb") as file:
+        while chunk := source.read(CHUNK):
+            left -= len(chunk)
+            if left < 0:  # whatever the ZIP says of its size
+                raise zipfile.BadZipFile(f"{info.filename} is larger than it says, or than is allowed")
+            file.write(chunk)

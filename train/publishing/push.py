@@ -11,7 +11,6 @@ or by `train/run.py --push-only RUN`.
 import argparse
 import hashlib
 import json
-import os
 import re
 import sys
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from cyclegan_core import images
+from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.source import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
 from cyclegan_core.translations.translation import Translation
@@ -123,15 +123,12 @@ def remember(run: Path, request: Request, url: str | None = None) -> None:
 
     url: of the finished push.
     """
-    partial = run / f".{REQUEST_FILE}.{os.getpid()}"
     try:
         run.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps({**asdict(request), "pushed": url}, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, run / REQUEST_FILE)
+        with atomically(run / REQUEST_FILE) as partial:
+            partial.write_text(json.dumps({**asdict(request), "pushed": url}, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise CycleganError(f"{run / REQUEST_FILE} cannot be written ({error.strerror}); free some space") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def check_access(repo_id: str, *, private: bool = False, create_pr: bool = False) -> str:

@@ -1,14 +1,14 @@
 """All that a run needs to go on exactly where it was, in one file that is written whole or not at all."""
 
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cyclegan_core.atomic import PARTIAL_SUFFIX, atomically
 from cyclegan_core.errors import CycleganError
 from train.config.train_config import TrainConfig
 
@@ -17,18 +17,14 @@ CHECKPOINT_FILE = "checkpoint.pt"
 
 def write_atomically(path: Path, state: dict[str, Any]) -> None:
     """Raises CycleganError when it cannot be written; what was there before then stays as it is."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        torch.save(state, partial)
-        os.replace(partial, path)
+        with atomically(path) as partial:
+            torch.save(state, partial)
     except (OSError, RuntimeError) as error:  # torch's zip writer reports a full disk as RuntimeError
         reason = getattr(error, "strerror", None) or "is the disk full?"
         raise CycleganError(
             f"{path.name} cannot be written to {path.parent} ({reason}); free some space; the last good one is kept"
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -123,6 +119,6 @@ def alone_in(folder: Path) -> Iterator[None]:
             raise CycleganError(f"another run is writing to {folder}; wait for it or name another --output") from error
         except (ImportError, OSError):
             pass
-        for partial in folder.glob(f".{CHECKPOINT_FILE}.*"):
+        for partial in folder.glob(f".*{PARTIAL_SUFFIX}"):
             partial.unlink(missing_ok=True)
         yield

@@ -16,7 +16,8 @@ from typing import Any
 
 from torch import nn
 
-from cyclegan_core.compiled import read_model, save_model
+from cyclegan_core.atomic import atomically
+from cyclegan_core.runtime.compiled import read_model, save_model
 from cyclegan_core.user_cache import user_cache
 
 MODEL, PRECISION = "model.xml", "precision"
@@ -67,10 +68,8 @@ class CachedModel:
         with suppress(OSError):
             return file.read_text(encoding="ascii")
         chosen = choose()
-        with suppress(OSError):
-            partial = file.with_name(f".{PRECISION}.{os.getpid()}")
+        with suppress(OSError), atomically(file) as partial:
             partial.write_text(chosen, encoding="ascii")
-            os.replace(partial, file)
         return chosen
 
     def _read(self) -> Any:
