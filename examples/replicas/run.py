@@ -82,9 +82,7 @@ def free_ports(count: int) -> list[int]:
 def serve(port: int, folder: Path) -> int:
     """Serves until nginx ends, and returns its exit code."""
     with ExitStack() as running:
-        pages = [
-            Replica(name, own, folder) for name, own in zip(REPLICAS, free_ports(len(REPLICAS)), strict=True)
-        ]
+        pages = [Replica(name, own, folder) for name, own in zip(REPLICAS, free_ports(len(REPLICAS)), strict=True)]
         for page in pages:
             page.start()
             running.callback(page.stop)
