@@ -83,9 +83,9 @@ def on_one_process(works: list[Work], most: int, options: argparse.Namespace) ->
 def on_ray(works: list[Work], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """What came of each piece of work, as it is done."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports its use to a web service otherwise
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    import ray.data
+
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    import ray
 
     own = {"num_cpus": max(options.workers, os.cpu_count() or 1), "include_dashboard": False}
     ray.init(address=options.address, logging_level="ERROR", log_to_driver=False, **({} if options.address else own))

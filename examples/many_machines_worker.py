@@ -36,11 +36,15 @@ class Work:
 
 @dataclass
 class Item:
-    """A picture on its way. where: its path, or its shard's and its name there. data: its file, None where `reason`."""
+    """A picture on its way. where: its path, or its shard's and its name there. reason: why it has failed.
+
+    kept: what a shard says of a member that is no picture, and is copied.
+    """
 
     where: str
     target: str
-    data: bytes | None = None
+    data: bytes = b""
+    kept: tarfile.TarInfo | None = None
     reason: str = ""
     picture: images.Picture | None = None
     made: TranslatedPicture | None = None
@@ -108,8 +112,11 @@ class Translator:
             shard, file = Path(folder, "shard.tar"), Path(folder, "picture")
             try:
                 with self._source.open_input_stream(source) as stream, tarfile.open(shard, "w") as tar:
-                    for item in self._translate(members(stream, source, tar)):
+                    for item in self._translate(members(stream, source)):
                         path = file.with_suffix(PurePosixPath(item.target).suffix)
+                        if item.kept:
+                            tar.addfile(item.kept, io.BytesIO(item.data))
+                            continue
                         if self._save(item, path):
                             tar.add(path, item.target, filter=_plain)
                         yield item
@@ -122,7 +129,7 @@ class Translator:
         together: list[Item] = []
         pixels = 0
         for item in items:
-            if item.data is not None:
+            if not item.reason and not item.kept:
                 self._load(item)
             together.append(item)
             pixels += item.picture.pixels[..., 0].size if item.picture else 0
@@ -133,14 +140,13 @@ class Translator:
 
     def _load(self, item: Item) -> None:
         """Of an animation, the first frame with a face."""
-        assert item.data is not None
         wanted = None if self._studio.whole(self._chain) else lambda frame: bool(self._studio.find_faces(frame))
         try:
             item.picture = images.load_picture(item.data, wanted=wanted)
             item.notes = list(item.picture.notes)
         except Exception as error:
             item.reason = _reason(error)
-        item.data = None
+        item.data = b""
 
     def _together(self, items: list[Item]) -> list[Item]:
         """Translates them, in one batch where the direction is one of faces."""
@@ -190,8 +196,8 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
-def members(stream: Any, shard: str, copied: tarfile.TarFile) -> Iterator[Item]:
-    """The pictures of a shard; its other files are added to `copied`. A shard that is damaged ends with an item."""
+def members(stream: Any, shard: str) -> Iterator[Item]:
+    """The files of a shard, in their order. One that is damaged ends with an item. Raises OSError of the network."""
     taken: set[str] = set()
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -208,14 +214,14 @@ def members(stream: Any, shard: str, copied: tarfile.TarFile) -> Iterator[Item]:
                 assert file is not None
                 data = file.read()
                 if not is_picture:
-                    copied.addfile(_plain(member), io.BytesIO(data))
+                    yield Item(f"{shard}: {member.name}", member.name, data, kept=_plain(member))
                     continue
                 target = path if path.suffix.lower() in images.SAVE_SUFFIXES else path.with_suffix(".png")
                 if str(target) in taken:
                     target = path.with_name(f"{path.name}.png")
                 taken.add(str(target))
                 yield Item(f"{shard}: {member.name}", str(target), data)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError) as error:
         yield Item(shard, shard, reason=f"the shard is damaged or cut short: {error}")
 
 
