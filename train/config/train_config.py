@@ -54,8 +54,14 @@ class TrainConfig:
     batch: Count = 8  # pictures of each domain in a step, over all processes
     accumulate: Count = 1  # parts that a batch is cut into, one after the other, where memory is short
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    hold: Share = 0.5  # share of the budget at the full learning rate, which then falls in a straight line
-    final_rate: Share = 0.0  # share of the learning rate at which that line ends
+    hold: Share = 0.5  # share of the budget at the full learning rate, before `lr_policy` lowers it
+    final_rate: Share = 0.0  # share of the learning rate below which no policy goes; linear and cosine end at it
+    # How the rate falls after `hold`. linear: in a straight line. cosine: along half a cosine. step: by `lr_factor` at
+    # once, and again after each `lr_step`. plateau: by `lr_factor` after `lr_patience` snapshots without a better score.
+    lr_policy: Literal["linear", "cosine", "step", "plateau"] = "linear"
+    lr_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    lr_step: Annotated[float, Field(gt=0, le=1)] = 0.25  # share of the budget
+    lr_patience: Count = 5
     gradient_clip: NotNegative = 0.0  # largest norm of the gradient of all generators or discriminators; 0: no limit
     discriminator_pace: NotNegative = 1.0  # their learning rate as a multiple (two time scales: Heusel et al. 2017)
     # Share of the budget, at its beginning, in which the discriminators learn alone: a run that starts from a
@@ -111,6 +117,10 @@ class TrainConfig:
             raise CycleganError(
                 "adversarial=wasserstein needs a critic with limits: set gradient_penalty=10, clip=0.01 or spectral "
                 "in discriminator_arguments"
+            )
+        if self.lr_policy == "plateau" and not self.validation:
+            raise CycleganError(
+                "lr_policy=plateau needs validation pictures: set validation=0.05, or choose linear, cosine or step"
             )
         if self.directions[0] == self.directions[1]:
             raise CycleganError(f"directions must be two different names, not {self.directions!r}")

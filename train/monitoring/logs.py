@@ -53,14 +53,18 @@ class RunLog:
             self._bar.set_postfix_str(f"{rate:.1f} pictures/s")
 
     def report(self, counts: dict[str, Any], means: dict[str, float]) -> None:
-        """counts: `pictures`, `minutes`, `rate` (pictures/s) and `left` (minutes). means: of losses, or scores."""
+        """counts: `pictures`, `minutes`, and of the training `rate` (pictures/s), `left` (minutes), `learning_rate`.
+
+        means: of losses, or scores.
+        """
         if not self._is_main_process:
             return
         with self._tolerant(LOG_FILE), self._path.open("a") as file:
             file.write(json.dumps({**counts, **means}) + "\n")
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
-                for name, value in {**means, **({"rate": counts["rate"]} if "rate" in counts else {})}.items():
+                drawn = {name: counts[name] for name in ("rate", "learning_rate") if name in counts}
+                for name, value in {**means, **drawn}.items():
                     self._board.add_scalar(name, value, counts["pictures"])
                 self._board.flush()
         line = f"{counts['minutes']:7.1f} min {counts['pictures']:9,} pictures"

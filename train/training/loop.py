@@ -97,7 +97,7 @@ def train(
         if (stage := stage_at(config, progress)) != batches.stage:
             batches.enter(stage)
             state.fit_pools(batches.rows, stage.size)
-        state.set_learning_rate(rate_factor(config, progress))
+        state.set_learning_rate(rate_factor(config, progress, state.best.get("reductions", 0)))
         real_a, real_b = batches.next()
 
         means_of_step = training_step(state, real_a, real_b, progress=progress)
@@ -162,6 +162,7 @@ def _report(state: TrainingState, budget: Budget, log: RunLog, rate: float, mean
     if budget.pictures is not None and rate:
         left = max(0.0, min(left, (budget.pictures - state.pictures) / rate / 60))
     counts = {
-        "pictures": state.pictures, "minutes": round(minutes, 2), "rate": round(rate, 1), "left": round(left, 1)
+        "pictures": state.pictures, "minutes": round(minutes, 2), "rate": round(rate, 1), "left": round(left, 1),
+        "learning_rate": state.learning_rate,
     }  # fmt: skip
     log.report(counts, means)
