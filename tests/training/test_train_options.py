@@ -188,7 +188,7 @@ def test_a_plateau_lowers_the_rate_and_a_resume_knows_it(
     assert rate(32) == TINY.learning_rate / 2**3
     said = capsys.readouterr().out
     assert said.count("The validation score has not improved for") == 4
-    assert "not improved for 6 snapshots: the learning rate is now 0.0001\n" in said
+    assert "not improved for 6 snapshots: learning rate 0.0001 from now on\n" in said
     assert rate(34) == TINY.learning_rate / 2**4, "what the last snapshot has changed is in the checkpoint"
 
 

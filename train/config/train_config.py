@@ -56,8 +56,9 @@ class TrainConfig:
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
     hold: Share = 0.5  # share of the budget at the full learning rate, before `lr_policy` lowers it
     final_rate: Share = 0.0  # share of the learning rate below which no policy goes; linear and cosine end at it
-    # How the rate falls after `hold`. linear: in a straight line. cosine: along half a cosine. step: by `lr_factor` at
-    # once, and again after each `lr_step`. plateau: by `lr_factor` after `lr_patience` snapshots without a better score.
+    # How the rate falls after `hold`. linear: in a straight line. cosine: along half a cosine. step: by `lr_factor`, at
+    # once and again after each `lr_step`. plateau: by `lr_factor` whenever `lr_patience` snapshots in a row had no
+    # better validation score.
     lr_policy: Literal["linear", "cosine", "step", "plateau"] = "linear"
     lr_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     lr_step: Annotated[float, Field(gt=0, le=1)] = 0.25  # share of the budget

@@ -11,6 +11,7 @@ from train.config.train_config import Stage, TrainConfig
 from train.data.augment import augment
 from train.data.domain import Domain, State
 from train.data.folders import open_domain
+from train.monitoring.logs import say
 from train.training.distributed import ProcessGroup
 
 
@@ -49,9 +50,11 @@ class Batches:
             )  # fmt: skip
             if self._group.is_main_process and not self._domains.get(side):
                 for file, reason in domain.skipped:
-                    print(f"skipped: {file}: {reason}", flush=True)
+                    say(f"skipped: {file}: {reason}")
             if side in self._states:
                 domain.load_state_dict(self._states[side])
+            if domain.changed and self._group.is_main_process:
+                say(f"note: train{side.upper()} holds other pictures than when this run began")
             self._domains[side] = domain
         self.stage, self.rows = stage, stage.batch // self._group.world
 

@@ -17,11 +17,10 @@ from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.translations.config import LARGEST_CROP, Crop
 from train.data.cache import cached_pictures, square
 from train.data.domain import Domain, State, seeded
-from train.data.shards import expand, local_shards
+from train.data.listing import fingerprint, listed, picture_files, source, unread_folders
 from train.data.streams import Stream, held_out_pictures
 
 CROPS_FILE = "crops.json"  # beside trainA, trainB, testA and testB
-SOURCES_FILE = "sources.json"  # in the same place: where domains are that are not folders there
 MOST_HELD_OUT = 256  # pictures of a domain that validation looks at
 FEWEST = 20  # files; of fewer, none is held out
 
@@ -65,25 +64,9 @@ def validation_pictures(data: Path, split: str, size: int, *, seed: int, holdout
     side = stored_size(data, size)
     place = source(data, split)
     if isinstance(place, Path):
-        cached = cached_pictures(picture_files(place), side)
+        cached = cached_pictures(picture_files(place), side, place)
         return torch.from_numpy(cached.pictures[_held_out(cached.names, _share(holdout), f"{seed}:{split}")])
     return held_out_pictures(place, side) if holdout else torch.empty((0, 3, side, side), dtype=torch.uint8)
-
-
-def source(data: Path, split: str) -> Path | list[str]:
-    """The folder of pictures of a split, or the places of its shards. Raises CycleganError."""
-    try:
-        named = json.loads((data / SOURCES_FILE).read_text()).get(split, split)
-        if not isinstance(named, str):
-            raise ValueError(f"{split} is not a text")
-    except (FileNotFoundError, NotADirectoryError):
-        named = split
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise CycleganError(f"{data.resolve().name}/{SOURCES_FILE} cannot be read ({error}); correct it") from error
-    if "://" in named:
-        return expand(named)
-    folder = data / named
-    return local_shards(folder) or folder
 
 
 def read_crop(data: Path, size: int) -> Crop | None:
@@ -143,44 +126,13 @@ def _check_described(described: Any) -> None:
         raise ValueError("its margin is not a number from 0 to 2")
 
 
-def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of their names. Raises CycleganError where there are none."""
-    files = _listed(folder)
-    if not files:
-        raise CycleganError(f"{folder} holds no pictures; prepare it with train/prepare.py or name another folder")
-    return files
-
-
-def count_pictures(place: Path) -> int:
-    """How many files `picture_files` gives; 0 where there are none."""
-    return len(_listed(place))
-
-
-def require_tests(data: Path) -> None:
-    """Raises CycleganError where `data` is no folder or has no test pictures to measure on."""
-    if not data.is_dir():
-        raise CycleganError(f"there is no folder {data}; name one that train/prepare.py has made")
-    if empty := [split for split in ("testA", "testB") if not count_pictures(data / split)]:
-        raise CycleganError(
-            f"{data} has no pictures in {' and '.join(empty)} to measure on; prepare it with a share for testing: "
-            "train/prepare.py ... --test 0.1 --output ANOTHER"
-        )
-
-
-def _listed(folder: Path) -> list[Path]:
-    """Files with a picture's suffix, hidden ones left out, in the order of their names; none of no folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in images.SUFFIXES and not p.name.startswith("."))
-
-
 def spread_pictures(folder: Path, size: int, count: int) -> Tensor:
     """At most `count` pictures for a sheet, evenly spread over the sorted files: uint8 (N, 3, size, size).
 
     Only these are decoded; for one that cannot be read the next one stands in. (0, 3, size, size) where the folder is
     missing or holds no picture.
     """
-    files = _listed(folder)
+    files = listed(folder)
     number = min(count, len(files))
     chosen: dict[int, Tensor] = {}
     tried: set[int] = set()
@@ -255,12 +207,14 @@ class Folder(Domain):
     def __init__(
         self, folder: Path, side: int, *, seed: str, rank: int, world: int, device: torch.device, holdout: float
     ) -> None:
-        cached = cached_pictures(picture_files(folder), side)
+        files = picture_files(folder)
+        cached = cached_pictures(files, side, folder)
         held_out = set(_held_out(cached.names, holdout, seed))
         rows = torch.tensor([row for row in range(len(cached.names)) if row not in held_out])
         on_device = device.type == "cuda" and 4 * cached.pictures.nbytes < torch.cuda.mem_get_info(device)[0]
         super().__init__(side, count=len(rows), device=device, ahead=not on_device)
-        self.skipped = cached.skipped
+        self.skipped = cached.skipped + unread_folders(folder)
+        self._files = fingerprint(files, folder)
         self._name, self._rows, self._rank, self._world = folder.name, rows, rank, world
         self._pictures = cached.pictures
         self._resident = _copied(cached.pictures, device) if on_device else None
@@ -273,14 +227,15 @@ class Folder(Domain):
         return torch.from_numpy(self._pictures[chosen.numpy()])
 
     def _position(self) -> State:
-        return {**self._sampler.state_dict(), "count": self.count}
+        return {**self._sampler.state_dict(), "count": self.count, "files": self._files}
 
     def _go_to(self, position: State) -> None:
         if position["count"] != self.count:
             raise CycleganError(
                 f"{self._name} has {self.count:,} pictures for training and had {position['count']:,} when this run"
-                " began; use another --output, or bring the pictures back"
+                " began; make it what it was, or begin another --output with --init and the folder of this run"
             )
+        self.changed = self.changed or position.get("files", self._files) != self._files
         self._sampler.load_state_dict(position)
 
     def spread(self, number: int) -> Tensor:

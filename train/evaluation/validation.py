@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cyclegan_core.errors import CycleganError
 from train.config.train_config import TrainConfig
 from train.data.domain import seeded
 from train.data.folders import open_domain, read_crop, validation_pictures
@@ -23,11 +24,16 @@ PERMUTATIONS = 100  # of the test whether two domains differ at all
 WORST = 1e6  # the score of generators that return no numbers
 
 
+class TooFewError(CycleganError):
+    """A domain has too few pictures for a distribution to be known."""
+
+
 class Validator:
     """Scores generators on the pictures that the training of `config` on `data` holds out.
 
     held_out: False where the set is too small to hold any out, so that training pictures are scored. Making one trains
-    a small encoder, once for a data set; the random numbers of the training are left as they are. Raises CycleganError.
+    a small encoder, once for a data set; the random numbers of the training are left as they are. Raises CycleganError,
+    which is a TooFewError where a domain has one picture only.
     """
 
     def __init__(self, config: TrainConfig, data: Path, device: torch.device, seed: int) -> None:
@@ -39,6 +45,8 @@ class Validator:
         self.held_out = min(map(len, held)) >= FEWEST
         if not self.held_out:
             held = [_training_pictures(data, f"train{side}", self.size, seed, most) for side in "AB"]
+        if min(map(len, held)) < 2:
+            raise TooFewError("scores of snapshots need at least two pictures in trainA and in trainB; add some")
         self.pictures = {name: spread(p, most) for name, p in zip(("a_to_b", "b_to_a"), held, strict=True)}
         self.encoder = load_or_train_encoder(data, device, seed=seed, holdout=holdout)
         self.features = {name: encode(self.encoder, p) for name, p in self.pictures.items()}

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,16 @@ from tqdm import tqdm
 LOG_FILE = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 BAR_SECONDS = 0.5  # between two looks of the progress bar
+
+
+def say(text: str, *, to_stderr: bool = False) -> None:
+    """Prints a line, if anybody is there: a terminal that was closed, or a `head` that has ended, ends no run."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with suppress(OSError, ValueError):  # so that what waits in the buffer is no fault when the program ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class RunLog:
@@ -50,7 +60,8 @@ class RunLog:
         now = time.monotonic()
         if self._bar is not None and now - self._drawn > BAR_SECONDS:
             self._bar.n, self._drawn = progress, now
-            self._bar.set_postfix_str(f"{rate:.1f} pictures/s")
+            with suppress(OSError):
+                self._bar.set_postfix_str(f"{rate:.1f} pictures/s")
 
     def report(self, counts: dict[str, Any], means: dict[str, float]) -> None:
         """counts: `pictures`, `minutes`, and of the training `rate` (pictures/s), `left` (minutes), `learning_rate`.
@@ -63,8 +74,8 @@ class RunLog:
             file.write(json.dumps({**counts, **means}) + "\n")
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
-                drawn = {name: counts[name] for name in ("rate", "learning_rate") if name in counts}
-                for name, value in {**means, **drawn}.items():
+                drawn = means | {name: counts[name] for name in ("rate", "learning_rate") if name in counts}
+                for name, value in drawn.items():
                     self._board.add_scalar(name, value, counts["pictures"])
                 self._board.flush()
         line = f"{counts['minutes']:7.1f} min {counts['pictures']:9,} pictures"
@@ -83,13 +94,15 @@ class RunLog:
         if not self._is_main_process:
             return
         if self._bar is not None:
-            self._bar.write(text)
+            with suppress(OSError):
+                self._bar.write(text)
         else:
-            print(text, flush=True)
+            say(text)
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
                 self._board.close()

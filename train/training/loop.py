@@ -15,7 +15,7 @@ from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.data.folders import open_domain, spread_pictures, stored_size
 from train.evaluation.features import load_or_train_encoder
-from train.evaluation.validation import Validator
+from train.evaluation.validation import TooFewError, Validator
 from train.monitoring.diagnostics import broken
 from train.monitoring.logs import RunLog
 from train.training.checkpoint import check_same, resume_checkpoint
@@ -77,9 +77,14 @@ def train(
         )
     if saved:
         log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
-    validator = (
-        Validator(config, data, group.device, config.seed) if config.validation and group.is_main_process else None
-    )
+    validator = None
+    if config.validation and group.is_main_process:
+        try:
+            validator = Validator(config, data, group.device, config.seed)
+        except TooFewError as error:
+            if patience is not None or config.lr_policy == "plateau":
+                raise
+            log.say(f"note: {error}; until then there is no best one")
     shown = _shown(data, config) if group.is_main_process else {}
     snapshots = Snapshots(config, output, crop, shown, log, validator=validator, patience=patience)
     batches.enter(stage_at(config, progress))  # decodes the pictures where nobody has: none of the run's time, either
