@@ -60,7 +60,7 @@ def test_folders_below_a_folder_without_pictures_are_read(tmp_path: Path) -> Non
     assert [name for name, _ in opened(tmp_path).skipped] == ["dogs/broken.png"]
     assert len(picture_files(folder)) == count_pictures(folder) == 4
     assert len(spread_pictures(folder, 16, 8)) == 3
-    assert [path.name for path in (tmp_path / ".cache").glob("*.u8")][0].startswith("trainA_16_")
+    assert next(path.name for path in (tmp_path / ".cache").glob("*.u8")).startswith("trainA_16_")
 
 
 def test_folders_beside_pictures_are_told_and_change_nothing(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_an_output_among_the_pictures_is_refused(tmp_path: Path) -> None:
     draw(tmp_path / "trainB" / "below" / "0.png")
     (tmp_path / "link").symlink_to(tmp_path / "trainA")
     for wrong in ("trainA", "link", "trainB", "trainB/run", "trainB/below/run"):
-        with pytest.raises(CycleganError, match="lies among the pictures of train[AB], .*; name another --output"):
+        with pytest.raises(CycleganError, match=r"lies among the pictures of train[AB], .*; name another --output"):
             check_apart(tmp_path, tmp_path / wrong)
     for right in ("", "run", "trainA/run", "testA/run"):  # a folder beside pictures is not read
         check_apart(tmp_path, tmp_path / right)
@@ -126,7 +126,7 @@ def test_a_state_of_other_pictures_is_told(tmp_path: Path) -> None:
     assert not another.changed
     draw(tmp_path / "trainA" / "4.png")
     with pytest.raises(
-        CycleganError, match="has 4 pictures .* had 3 .*; make it what it was, or begin another --output"
+        CycleganError, match=r"has 4 pictures .* had 3 .*; make it what it was, or begin another --output"
     ):
         opened(tmp_path).load_state_dict(state)
 

@@ -4,8 +4,9 @@ import json
 import math
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class RunLog:
         self._bar: Any = None
         self._board: Any = None
         self._drawn = 0.0
+        self._hook: Callable[..., object] | None = None  # for faults of threads, as it was before this log
         if not is_main_process:
             return
         if sys.stderr.isatty():
@@ -50,6 +52,8 @@ class RunLog:
         except ImportError:
             self.say("TensorBoard is not installed (pip install tensorboard): the log is written to log.jsonl only")
         else:
+            self._hook = threading.excepthook
+            threading.excepthook = _without_tensorboards(self._hook)
             with self._tolerant(TENSORBOARD_FOLDER):
                 self._board = SummaryWriter(str(output / TENSORBOARD_FOLDER), purge_step=pictures + 1)
         with self._tolerant(LOG_FILE):
@@ -106,6 +110,8 @@ class RunLog:
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
                 self._board.close()
+        if self._hook is not None:
+            threading.excepthook = self._hook
 
     @contextmanager
     def _tolerant(self, name: str) -> Iterator[None]:
@@ -118,6 +124,20 @@ class RunLog:
             self._refused.add(name)
             if name == TENSORBOARD_FOLDER:
                 self._board = None
+
+
+def _without_tensorboards(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[..., object]:
+    """What is called with the fault of a thread; not with a full disk that TensorBoard's own thread has met.
+
+    The next thing that is written to TensorBoard raises it again, and there it is told in a line.
+    """
+
+    def report(fault: threading.ExceptHookArgs) -> None:
+        theirs = type(fault.thread).__module__.startswith("tensorboard.")
+        if not (theirs and issubclass(fault.exc_type, OSError)):
+            hook(fault)
+
+    return report
 
 
 def _forget_after(path: Path, pictures: int) -> None:

@@ -143,8 +143,11 @@ class Snapshots:
         whole = self.crop is None
         path = self.output / f"samples_{state.pictures:08d}.png"
         generators = dict(state.ema.items())
-        save_snapshot_sheet(path, generators, self.shown, side=SHEET_SIDE, whole=whole, **look)
-        self.log.show("samples", images.load(path), state.pictures)
+        try:
+            save_snapshot_sheet(path, generators, self.shown, side=SHEET_SIDE, whole=whole, **look)
+            self.log.show("samples", images.load(path), state.pictures)
+        except (CycleganError, OSError) as error:  # a full disk; the checkpoint is written, and worth more
+            self.log.say(f"note: no sample sheet: {error}")
         names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
         for direction, generator in generators.items():
             after = torch.from_numpy(show_translated(generator, self.shown[direction], whole=whole, **look))
