@@ -21,8 +21,8 @@ from tests import ROOT
 from train.data import cache
 from train.data import folders as data
 from train.data.domain import Domain
+from train.data.folder_domains import ShuffledIndices
 from train.data.folders import (
-    ShuffledIndices,
     load_pictures,
     open_domain,
     read_crop,

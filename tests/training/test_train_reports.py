@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,31 @@ def test_pictures_of_every_mode_and_shape_train_and_broken_ones_are_named(
     said = capsys.readouterr().out
     named = {line.split(": ")[1] for line in said.splitlines() if line.startswith("skipped: ")}
     assert named == {"empty.png", "page.jpg", "cut.png", "gone.png"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"preprocess": "resize_and_crop", "load_size": 24},
+        {"preprocess": "scale_width_and_crop"},
+        {"preprocess": "crop", "stages": [[8, 4, 0.5], [16, 2, 0.5]]},
+    ],
+)
+def test_squares_cut_at_random_train_and_resume_exactly(changes: dict[str, Any], tmp_path: Path) -> None:
+    data = whole_pictures(tmp_path / "data")
+    picture(70, 18).save(data / "trainA" / "wide.png")
+    picture(17, 90).save(data / "trainB" / "tall.png")
+    (data / "trainB" / "broken.png").write_bytes(b"no picture")
+    config = TINY.with_fields(changes)
+    whole = go(data, tmp_path / "whole", config, pictures=24)
+    assert trained(whole)
+    assert whole.config.training["config"]["preprocess"] == changes["preprocess"]
+    for stop in (2, 3):
+        go(data, tmp_path / "parts", config, pictures=24, stop_after=stop)
+    parts = go(data, tmp_path / "parts", config, pictures=24)
+    assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
+    with pytest.raises(CycleganError, match="holds a run with another .*preprocess"):
+        go(data, tmp_path / "parts", TINY.with_fields({**changes, "preprocess": "center_crop", "load_size": None}))
 
 
 @pytest.mark.parametrize(("a", "b", "batch"), [(1, 1, 2), (2, 1, 8), (3, 8, 8)])

@@ -93,6 +93,11 @@ class TrainConfig:
     # checking the attribute when the translations already look real. 0: off.
     cross_domain: NotNegative = 0.0
 
+    # How a picture becomes a square where train/prepare.py has not made it one. center_crop: its middle, at `size`. The
+    # others bring it to `load_size`, resize_and_crop in width and height, scale_width_and_crop in width (crop leaves
+    # it as it is), and cut a square of `size` at random.
+    preprocess: Literal["center_crop", "resize_and_crop", "scale_width_and_crop", "crop"] = "center_crop"
+    load_size: Count | None = None  # pixels; None: as many as `size`
     flip: bool = True
     turn: NotNegative = 6.0  # degrees; turn, zoom and shift imitate an unsteady alignment
     zoom: NotNegative = 0.06
@@ -122,6 +127,14 @@ class TrainConfig:
         if self.lr_policy == "plateau" and not self.validation:
             raise CycleganError(
                 "lr_policy=plateau needs validation pictures: set validation=0.05, or choose linear, cosine or step"
+            )
+        if self.load_size is not None and self.preprocess not in ("resize_and_crop", "scale_width_and_crop"):
+            raise CycleganError(
+                f"load_size goes with preprocess=resize_and_crop or scale_width_and_crop, not with {self.preprocess}"
+            )
+        if self.load_size is not None and self.load_size < self.size:
+            raise CycleganError(
+                f"load_size must be at least the size that is cut out of it, {self.size}, not {self.load_size}"
             )
         if self.directions[0] == self.directions[1]:
             raise CycleganError(f"directions must be two different names, not {self.directions!r}")

@@ -94,15 +94,20 @@ def require_tests(data: Path) -> None:
         )
 
 
+def relative_names(files: Sequence[Path], folder: Path) -> list[str]:
+    """Names of files in or below a folder that say where they lie in it, with slashes on every system."""
+    return [path.relative_to(folder).as_posix() for path in files]
+
+
 def fingerprint(files: Sequence[Path], folder: Path) -> str:
     """A text that is another one when a file in the folder has another name or size; the same wherever it lies."""
     digest = hashlib.sha256()
-    for path in files:
+    for path, name in zip(files, relative_names(files, folder), strict=True):
         try:
             size = path.stat().st_size
         except OSError:  # a link that leads nowhere
             size = -1
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\n".encode(errors="surrogateescape"))
+        digest.update(f"{name}\0{size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
