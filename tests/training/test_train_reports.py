@@ -91,7 +91,7 @@ def test_squares_cut_at_random_train_and_resume_exactly(changes: dict[str, Any],
         go(data, tmp_path / "parts", config, pictures=24, stop_after=stop)
     parts = go(data, tmp_path / "parts", config, pictures=24)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
-    with pytest.raises(CycleganError, match="holds a run with another .*preprocess"):
+    with pytest.raises(CycleganError, match=r"holds a run with another .*preprocess"):
         go(data, tmp_path / "parts", TINY.with_fields({**changes, "preprocess": "center_crop", "load_size": None}))
 
 
