@@ -78,7 +78,7 @@ def _translate_all(options: argparse.Namespace) -> Counter[str]:
     pictures, problems = _find_pictures(options.inputs, options.output if within else None)
     for line in problems:
         say(line)
-    jobs = _plan(pictures, options.output, crop_only=options.crop_only)
+    jobs = plan(pictures, options.output, crop_only=options.crop_only)
     _refuse_to_overwrite(jobs)
     if not options.overwrite:
         due = [job for job in jobs if not _is_done(job, crop_only=options.crop_only)]
@@ -152,7 +152,11 @@ def _scan(folder: Path, left_out: Path | None, problems: list[str]) -> Iterator[
                 yield Path(parent, name)
 
 
-def _plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool) -> list[Job]:
+def plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool = False) -> list[Job]:
+    """Where the result of each picture goes: names and sub-folders stay, and no two results have the same name.
+
+    pictures: each with its path below the output folder. Looks at names only, so it serves for buckets as well.
+    """
     from cyclegan_core import images
 
     jobs = []
