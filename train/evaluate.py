@@ -25,7 +25,8 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from train.data.cache import cached_pictures
-from train.data.folders import picture_files, read_crop, require_tests
+from train.data.folders import read_crop
+from train.data.listing import picture_files, require_tests
 from train.evaluation import classifiers, metrics
 from train.evaluation.features import encode
 from train.evaluation.panel import Judges, assemble
@@ -140,7 +141,7 @@ def _means(each: dict[str, Tensor]) -> dict[str, Any]:
 
 def load_split(folder: Path, side: int, most: int | None, seed: int) -> Split:
     """The pictures of a folder, or `most` of them, drawn by the seed. Raises CycleganError."""
-    cached = cached_pictures(picture_files(folder), side)
+    cached = cached_pictures(picture_files(folder), side, folder)
     count = len(cached.names)
     chosen = torch.arange(count)
     if most is not None and most < count:

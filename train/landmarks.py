@@ -26,7 +26,8 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
-from train.data.folders import picture_files, to_float
+from train.data.folders import to_float
+from train.data.listing import picture_files
 from train.evaluation.classifier import disturb
 
 STORED = 128  # side of a loose crop

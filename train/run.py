@@ -28,7 +28,9 @@ from train.config.presets import PRESETS
 from train.config.recipe import recipe
 from train.config.schedule import Budget
 from train.config.train_config import TrainConfig
-from train.data.folders import count_pictures, prepared_size, read_crop, source
+from train.data.folders import prepared_size, read_crop
+from train.data.listing import check_apart, count_pictures, source
+from train.monitoring.logs import say
 from train.plot import plot
 from train.publishing.push import Request, check_access, push, push_only, remember
 from train.training.checkpoint import alone_in, saved_config
@@ -104,18 +106,18 @@ def main(arguments: list[str] | None = None) -> int:
             if options.push_to_hub:
                 _push(options, options.push_only)
             else:
-                print(f"Pushed: {push_only(options.push_only)}", flush=True)
+                say(f"Pushed: {push_only(options.push_only)}")
             return 0
         if options.threads:
             torch.set_num_threads(options.threads)
         group = ProcessGroup.join(options.device)
         if not _train(options, group):
-            print("Stopped; the same command resumes.", flush=True)
+            say("Stopped; the same command resumes.")
             return STOPPED
         if group.is_main_process and not options.dry_run:
             if find_spec("matplotlib"):
                 _draw(options.output)
-            print(f"Done: {options.output / 'translation'}", flush=True)
+            say(f"Done: {options.output / 'translation'}")
             if options.push_to_hub:
                 _push(options, options.output)
     except CycleganError as error:
@@ -157,8 +159,9 @@ def _train(options: argparse.Namespace, group: ProcessGroup) -> bool:
     if options.push_to_hub and group.is_main_process:
         request = _request(options)
         access = check_access(request.repo, private=request.private, create_pr=request.create_pr)
-        print(access, flush=True)
+        say(access)
     crop = read_crop(options.data, config.size)
+    check_apart(options.data, options.output)
     if group.is_main_process:
         _compare_sizes(options, config)
         if initialisation is not None:
@@ -186,7 +189,10 @@ def _train(options: argparse.Namespace, group: ProcessGroup) -> bool:
 
 @contextmanager
 def requests_to_stop() -> Iterator[list[float]]:
-    """When SIGINT or SIGTERM has come, while this lasts; a second one, later, is a KeyboardInterrupt."""
+    """When SIGINT, SIGTERM or SIGHUP has come, while this lasts; a second one, later, is a KeyboardInterrupt.
+
+    SIGHUP, which a terminal sends as it is closed, is left alone where it is ignored, as nohup has it.
+    """
     asked: list[float] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -195,9 +201,12 @@ def requests_to_stop() -> Iterator[list[float]]:
         if asked:
             return
         asked.append(time.monotonic())
-        print("Saving, then stopping; once more to stop at once.", file=sys.stderr, flush=True)
+        say("Saving, then stopping; once more to stop at once.", to_stderr=True)
 
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    previous = {number: signal.signal(number, ask) for number in numbers}
     try:
         yield asked
     finally:
@@ -210,7 +219,7 @@ def _draw(output: Path) -> None:
     try:
         plot(output)
     except (CycleganError, OSError) as error:
-        print(f"note: the log is not drawn: {error}", flush=True)
+        say(f"note: the log is not drawn: {error}")
 
 
 def _compare_sizes(options: argparse.Namespace, config: TrainConfig) -> None:
@@ -221,17 +230,17 @@ def _compare_sizes(options: argparse.Namespace, config: TrainConfig) -> None:
         words += f"detail; prepare them again with --size {config.size}"
         if options.grow:
             raise CycleganError(words)
-        print(f"note: {words}", flush=True)
+        say(f"note: {words}")
 
 
 def _compare_crops(init: Translation, crop: Crop | None) -> None:
     """A note where the pictures were cut in another way than those that the start was trained on."""
     begun = init.config.crop
     if (begun and (begun.template, begun.margin)) != (crop and (crop.template, crop.margin)):
-        print(
+        say(
             f"note: {init.config.name} was trained on pictures that were cut in another way than these; it will take "
-            "longer, and faces cut by train/prepare.py as its own were would be better", flush=True,
-        )  # fmt: skip
+            "longer, and faces cut by train/prepare.py as its own were would be better"
+        )
 
 
 def _budget(options: argparse.Namespace, config: TrainConfig) -> Budget:
@@ -262,7 +271,7 @@ def _push(options: argparse.Namespace, run: Path) -> None:
         best_or_last(run), request.repo, private=request.private, revision=request.revision,
         create_pr=request.create_pr, run=run,
     )  # fmt: skip
-    print(f"Pushed: {url}", flush=True)
+    say(f"Pushed: {url}")
 
 
 def _positive(text: str) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment
-from cyclegan_core.faces.tone import Tone
+from cyclegan_core.faces.monochrome import Tone
 
 STRIP = 256  # rows blended at a time, so that a large face in a 48-megapixel photo needs little memory
 # The mask is a superellipse that just touches the sides of the crop: rounder than a square, fuller than an ellipse.

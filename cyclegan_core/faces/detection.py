@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
-from cyclegan_core.faces.embedded import EmbeddedDetector
+from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.long_pictures import detect_in_parts, is_long, part_length
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.tone import Tone
+from cyclegan_core.faces.monochrome import Tone
 
 Output = Literal["change", "picture"]
 STRIP = 256  # rows that are composited at a time: a large picture would be in memory several times as floats

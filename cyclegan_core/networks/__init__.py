@@ -9,7 +9,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks.conditioned import Conditioned
 from cyclegan_core.networks.discriminators import MultiscaleDiscriminator, PatchDiscriminator, PixelDiscriminator
 from cyclegan_core.networks.generators import MobileResnetGenerator, ResnetGenerator
-from cyclegan_core.networks.two_headed import TwoHeadedDiscriminator
+from cyclegan_core.networks.two_headed_discriminator import TwoHeadedDiscriminator
 from cyclegan_core.networks.unet import UnetGenerator
 from cyclegan_core.networks.unet_resnet import UnetResnetGenerator
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment, fit_similarity
-from cyclegan_core.faces.tone import Tone
+from cyclegan_core.faces.monochrome import Tone
 from cyclegan_core.inference.composition import GeneratedFace, composite
 from cyclegan_core.inference.studio import Chain, Studio
 from cyclegan_core.inference.translator import check_picture, check_strength, may_show_faces

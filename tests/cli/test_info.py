@@ -9,7 +9,7 @@ import pytest
 
 from cyclegan_core.cli.main import main
 from cyclegan_core.faces import detector_weights
-from cyclegan_core.faces.embedded import EmbeddedDetector
+from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.inference import engines
 from cyclegan_core.translations import catalog, source, translation
 

@@ -21,17 +21,16 @@ from tests import ROOT
 from train.data import cache
 from train.data import folders as data
 from train.data.domain import Domain
+from train.data.folder_domains import ShuffledIndices
 from train.data.folders import (
-    ShuffledIndices,
-    count_pictures,
     load_pictures,
     open_domain,
-    picture_files,
     read_crop,
     spread_pictures,
     stored_size,
     validation_pictures,
 )
+from train.data.listing import count_pictures, picture_files
 
 CPU = torch.device("cpu")
 TEMPLATE = [[0.3, 0.3], [0.7, 0.3], [0.5, 0.5], [0.3, 0.7], [0.7, 0.7]]

@@ -9,7 +9,7 @@ import torch
 
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, align
-from cyclegan_core.faces.embedded import EmbeddedDetector
+from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkFinder, LandmarkNet
 from tests import ROOT
 from train import landmarks

@@ -15,7 +15,7 @@ import torch
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.faces.embedded import EmbeddedDetector
+from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import Status, TranslationRegistry
 from cyclegan_core.translations import source

@@ -20,7 +20,8 @@ from tests import ROOT
 from train.config.schedule import Budget
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.data.folders import ShuffledIndices, load_pictures
+from train.data.folder_domains import ShuffledIndices
+from train.data.folders import load_pictures
 from train.training.distributed import ProcessGroup
 from train.training.initialisation import Initialisation
 from train.training.loop import train

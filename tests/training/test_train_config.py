@@ -38,6 +38,12 @@ def test_presets_build_and_go_through_json(name: str) -> None:
         ({"cycle": None}, "cycle must be a valid number, not None"),
         ({"cycle_end": "late"}, "cycle_end must be a valid number, not 'late'"),
         ({"hold": 2}, "hold must be less than or equal to 1, not 2"),
+        ({"lr_policy": "exponential"}, "lr_policy must be 'linear', 'cosine', 'step' or 'plateau', not 'exponential'"),
+        ({"lr_factor": 1.0}, "lr_factor must be less than 1, not 1.0"),
+        ({"lr_factor": 0}, "lr_factor must be greater than 0, not 0"),
+        ({"lr_step": 0}, "lr_step must be greater than 0, not 0"),
+        ({"lr_patience": 0}, "lr_patience must be greater than or equal to 1, not 0"),
+        ({"lr_policy": "plateau", "validation": 0}, "lr_policy=plateau needs validation pictures"),
         ({"final_rate": 1.5}, "final_rate must be less than or equal to 1, not 1.5"),
         ({"gradient_clip": -1}, "gradient_clip must be greater than or equal to 0, not -1"),
         ({"diff_augment_probability": 2}, "diff_augment_probability must be less than or equal to 1, not 2"),
@@ -108,6 +114,42 @@ def test_the_learning_rate_holds_and_then_falls_to_zero() -> None:
     config = PLAIN.with_fields({"hold": 0.25})
     assert [rate_factor(config, p) for p in (0, 0.25, 0.625, 1)] == [1, 1, 0.5, 0]
     assert rate_factor(PLAIN.with_fields({"hold": 1.0}), 1.0) == 1
+
+
+def test_the_cosine_is_that_of_torch() -> None:
+    config = PLAIN.with_fields({"lr_policy": "cosine", "hold": 0.0, "final_rate": 0.1})
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=10, eta_min=0.1)
+    for epoch in range(11):
+        assert rate_factor(config, epoch / 10) == pytest.approx(theirs.get_last_lr()[0])
+        optimiser.step()
+        theirs.step()
+    held = PLAIN.with_fields({"lr_policy": "cosine", "hold": 0.5})
+    assert [rate_factor(held, p) for p in (0.5, 0.75, 1)] == pytest.approx([1, 0.5, 0])
+
+
+def test_steps_are_those_of_torch() -> None:
+    config = PLAIN.with_fields({"lr_policy": "step", "hold": 0.3, "lr_step": 0.3, "lr_factor": 0.5})
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.StepLR(optimiser, step_size=3, gamma=0.5)
+    for epoch in range(11):
+        middle = (epoch + 0.5) / 10  # at the moment of a step itself theirs counts the epoch to come
+        assert rate_factor(config, min(middle, 1.0)) == pytest.approx(theirs.get_last_lr()[0])
+        optimiser.step()
+        theirs.step()
+    assert rate_factor(config.with_fields({"final_rate": 0.4}), 1.0) == 0.4
+
+
+def test_a_plateau_lowers_the_rate_as_often_as_there_were_some() -> None:
+    config = PLAIN.with_fields({"lr_policy": "plateau", "hold": 0.25, "final_rate": 0.05})
+    assert [rate_factor(config, 0.5, reductions) for reductions in range(4)] == pytest.approx([1, 0.1, 0.05, 0.05])
+    assert rate_factor(config, 0.25, 3) == 1
+
+
+def test_a_checkpoint_from_before_there_were_policies_has_the_linear_one() -> None:
+    recorded = {name: value for name, value in PLAIN.to_dict().items() if not name.startswith("lr_")}
+    assert PLAIN.differences(recorded) == []
+    assert PLAIN.with_fields({"lr_policy": "cosine"}).differences(recorded) == ["lr_policy"]
 
 
 def test_weights_go_on_a_straight_line() -> None:

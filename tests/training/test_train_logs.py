@@ -2,12 +2,16 @@
 
 import errno
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests import ROOT
 from train.monitoring.logs import LOG_FILE, RunLog
 
 COUNTS = {"minutes": 1.0, "rate": 2.0, "left": 3.0}
@@ -58,3 +62,40 @@ def test_the_bar_counts_what_earlier_sessions_did_as_theirs(tmp_path: Path, monk
     assert log._bar is not None
     assert (log._bar.initial, log._bar.n) == (0.9, 0.9)
     log.close()
+
+
+def test_the_thread_of_tensorboard_shows_no_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record_writer = pytest.importorskip("tensorboard.summary.writer.record_writer")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    shown: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", shown.append)
+    log = RunLog(tmp_path, is_main_process=True, pictures=0)
+    monkeypatch.setattr(record_writer.RecordWriter, "write", full)
+    for pictures in (1, 2):
+        log.report({**COUNTS, "pictures": pictures}, {"cycle": 1.0})
+    assert shown == []
+
+    def fault() -> None:
+        raise OSError("of another thread")
+
+    other = threading.Thread(target=fault)
+    other.start()
+    other.join()
+    log.close()
+    assert [str(one.exc_value) for one in shown] == ["of another thread"]
+
+
+def test_a_reader_that_has_ended_is_no_fault(tmp_path: Path) -> None:
+    """Such as `| head`; what waits in the buffer is no fault at the end of the program either."""
+    code = "from train.monitoring.logs import say\nfor _ in range(3): say('x' * 100_000)\nsay('here', to_stderr=True)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == "here\n"
+    assert process.wait(timeout=60) == 0

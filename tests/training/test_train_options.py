@@ -1,5 +1,6 @@
 """Every choice of network, loss and schedule trains: weights move, stay finite, and the translation can be loaded."""
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stages": {"stages": [[8, 4, 0.5], [16, 2, 0.5]]},
     "colours that stay": {"colour": 5.0},
     "augmentation now and then": {"diff_augment": "color,translation", "diff_augment_probability": 0.5},
+    "a cosine": {"lr_policy": "cosine", "hold": 0.0},
+    "steps": {"lr_policy": "step", "hold": 0.25, "lr_factor": 0.5},
     "clipped gradients": {"gradient_clip": 0.1},
     "no real picture of the other domain": {"cross_domain": 0.0},
 }  # fmt: skip
@@ -164,6 +167,29 @@ def test_patience_begins_after_the_head_start(
     capsys.readouterr()
     assert pictures() == 36, "and it does not go on when it is started again"
     assert "has not improved for 2 snapshots" in capsys.readouterr().out
+
+
+def test_a_plateau_lowers_the_rate_and_a_resume_knows_it(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "Validator", Always)
+    config = replace(TINY, validation=0.05, lr_policy="plateau", lr_patience=3, lr_factor=0.5, hold=0.25)
+
+    def rate(pictures: int) -> float:
+        loop.train(
+            config, crops, tmp_path, budget=Budget(pictures=pictures), group=ProcessGroup(torch.device("cpu")),
+            snapshot_minutes=1e-9,
+        )  # fmt: skip
+        last = [line for line in (tmp_path / "log.jsonl").read_text().splitlines() if "learning_rate" in line][-1]
+        return float(json.loads(last)["learning_rate"])
+
+    # Every step of two pictures is a snapshot, the first the best one. That after 8 pictures would lower the rate, but
+    # it is still held then; those after 14, 20, 26 and 32 do.
+    assert rate(32) == TINY.learning_rate / 2**3
+    said = capsys.readouterr().out
+    assert said.count("The validation score has not improved for") == 4
+    assert "not improved for 6 snapshots: learning rate 0.0001 from now on\n" in said
+    assert rate(34) == TINY.learning_rate / 2**4, "what the last snapshot has changed is in the checkpoint"
 
 
 def test_what_comes_before_the_first_step_is_not_of_the_budget(

@@ -15,6 +15,7 @@ from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 from train.config.presets import PRESETS, preset
 from train.config.train_config import TrainConfig, known_fields
+from train.monitoring.logs import say
 from train.training.distributed import ProcessGroup
 from train.training.initialisation import Initialisation, discriminators_continue
 
@@ -50,7 +51,7 @@ def recipe(
     else:
         config, whose = recipe_of(initialisation.translation)
         if group.is_main_process:
-            print(f"Recipe: {whose}", flush=True)
+            say(f"Recipe: {whose}")
     begun = initialisation.translation.config
     config = config.with_fields(_inherited(begun, config, named=not options.preset))
     if options.licence and begun.data_licence not in ("unknown", options.licence):

@@ -1,5 +1,6 @@
 """How far a run is, and what that means for its learning rate, its loss weights and its stage."""
 
+import math
 from dataclasses import dataclass
 
 from train.config.train_config import Stage, TrainConfig
@@ -22,14 +23,26 @@ class Budget:
         return min(max(shares), 1.0)
 
 
-def rate_factor(config: TrainConfig, progress: float) -> float:
-    """What the learning rate is multiplied by: 1 over `config.hold` of the budget, then down to `config.final_rate`.
+def rate_factor(config: TrainConfig, progress: float, reductions: int = 0) -> float:
+    """What the learning rate is multiplied by, from 1 down to `config.final_rate`: 1 over `config.hold` of the budget,
+    then as `config.lr_policy` says.
 
-    Source: section 7.1 of CycleGAN, where the line ends at 0.
+    progress: share of the budget that is spent, in [0, 1]. reductions: how often the rate has been lowered until now
+    because the validation score no longer improved; it counts for the policy `plateau` alone.
+    Sources: linear is that of section 7.1 of CycleGAN, where the line ends at 0; cosine is that of Loshchilov and
+    Hutter 2017, "SGDR", without restarts.
     """
     if progress <= config.hold:
         return 1.0
-    return config.final_rate + (1 - config.final_rate) * max(0.0, (1 - progress) / (1 - config.hold))
+    if config.lr_policy == "step":
+        # Shares such as 0.1 are no exact numbers, and must not put a step off by a picture.
+        reductions = 1 + math.floor((progress - config.hold) / config.lr_step + 1e-9)
+    if config.lr_policy in ("step", "plateau"):
+        return max(config.final_rate, config.lr_factor**reductions)
+    left = max(0.0, (1 - progress) / (1 - config.hold))
+    if config.lr_policy == "cosine":
+        left = (1 - math.cos(math.pi * left)) / 2
+    return config.final_rate + (1 - config.final_rate) * left
 
 
 def weight_at(begin: float, end: float | None, progress: float) -> float:

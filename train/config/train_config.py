@@ -54,8 +54,15 @@ class TrainConfig:
     batch: Count = 8  # pictures of each domain in a step, over all processes
     accumulate: Count = 1  # parts that a batch is cut into, one after the other, where memory is short
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    hold: Share = 0.5  # share of the budget at the full learning rate, which then falls in a straight line
-    final_rate: Share = 0.0  # share of the learning rate at which that line ends
+    hold: Share = 0.5  # share of the budget at the full learning rate, before `lr_policy` lowers it
+    final_rate: Share = 0.0  # share of the learning rate below which no policy goes; linear and cosine end at it
+    # How the rate falls after `hold`. linear: in a straight line. cosine: along half a cosine. step: by `lr_factor`, at
+    # once and again after each `lr_step`. plateau: by `lr_factor` whenever `lr_patience` snapshots in a row had no
+    # better validation score.
+    lr_policy: Literal["linear", "cosine", "step", "plateau"] = "linear"
+    lr_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    lr_step: Annotated[float, Field(gt=0, le=1)] = 0.25  # share of the budget
+    lr_patience: Count = 5
     gradient_clip: NotNegative = 0.0  # largest norm of the gradient of all generators or discriminators; 0: no limit
     discriminator_pace: NotNegative = 1.0  # their learning rate as a multiple (two time scales: Heusel et al. 2017)
     # Share of the budget, at its beginning, in which the discriminators learn alone: a run that starts from a
@@ -86,6 +93,11 @@ class TrainConfig:
     # checking the attribute when the translations already look real. 0: off.
     cross_domain: NotNegative = 0.0
 
+    # How a picture becomes a square where train/prepare.py has not made it one. center_crop: its middle, at `size`. The
+    # others bring it to `load_size`, resize_and_crop in width and height, scale_width_and_crop in width (crop leaves
+    # it as it is), and cut a square of `size` at random.
+    preprocess: Literal["center_crop", "resize_and_crop", "scale_width_and_crop", "crop"] = "center_crop"
+    load_size: Count | None = None  # pixels; None: as many as `size`
     flip: bool = True
     turn: NotNegative = 6.0  # degrees; turn, zoom and shift imitate an unsteady alignment
     zoom: NotNegative = 0.06
@@ -111,6 +123,18 @@ class TrainConfig:
             raise CycleganError(
                 "adversarial=wasserstein needs a critic with limits: set gradient_penalty=10, clip=0.01 or spectral "
                 "in discriminator_arguments"
+            )
+        if self.lr_policy == "plateau" and not self.validation:
+            raise CycleganError(
+                "lr_policy=plateau needs validation pictures: set validation=0.05, or choose linear, cosine or step"
+            )
+        if self.load_size is not None and self.preprocess not in ("resize_and_crop", "scale_width_and_crop"):
+            raise CycleganError(
+                f"load_size goes with preprocess=resize_and_crop or scale_width_and_crop, not with {self.preprocess}"
+            )
+        if self.load_size is not None and self.load_size < self.size:
+            raise CycleganError(
+                f"load_size must be at least the size that is cut out of it, {self.size}, not {self.load_size}"
             )
         if self.directions[0] == self.directions[1]:
             raise CycleganError(f"directions must be two different names, not {self.directions!r}")

@@ -11,6 +11,8 @@ from train.config.train_config import Stage, TrainConfig
 from train.data.augment import augment
 from train.data.domain import Domain, State
 from train.data.folders import open_domain
+from train.data.preprocess import preprocess_of
+from train.monitoring.logs import say
 from train.training.distributed import ProcessGroup
 
 
@@ -45,13 +47,16 @@ class Batches:
             domain = open_domain(
                 self._data, f"train{side.upper()}", stage.size, seed=self._config.seed, rank=self._group.rank,
                 world=self._group.world, device=self._group.device, holdout=self._config.validation,
+                preprocess=preprocess_of(self._config),
                 on_main_process=self._group.call_on_main_process,
             )  # fmt: skip
             if self._group.is_main_process and not self._domains.get(side):
                 for file, reason in domain.skipped:
-                    print(f"skipped: {file}: {reason}", flush=True)
+                    say(f"skipped: {file}: {reason}")
             if side in self._states:
                 domain.load_state_dict(self._states[side])
+            if domain.changed and self._group.is_main_process:
+                say(f"note: train{side.upper()} holds other pictures than when this run began")
             self._domains[side] = domain
         self.stage, self.rows = stage, stage.batch // self._group.world
 

@@ -53,12 +53,13 @@ def square(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if shorter > side else cv2.INTER_CUBIC)
 
 
-def cached_pictures(files: Sequence[Path], side: int) -> Cached:
-    """The pictures of the files, all of one folder, as squares; decoded now where no cache has them.
+def cached_pictures(files: Sequence[Path], side: int, folder: Path | None = None) -> Cached:
+    """The pictures of the files, all in or below one folder, as squares; decoded now where no cache has them.
 
-    Raises CycleganError where no file can be read, the disk is full, or a process that decodes is killed.
+    folder: that of the first file, unless it is given. Raises CycleganError where no file can be read, the disk is
+    full, or a process that decodes is killed.
     """
-    folder = files[0].parent
+    folder = folder or files[0].parent
     stem = f"{folder.name}_{side}"
     path = cache_folder(folder.parent) / f"{stem}_{_key(files, side)}.u8"
     listing = path.with_suffix(".json")
@@ -68,7 +69,7 @@ def cached_pictures(files: Sequence[Path], side: int) -> Cached:
                 if alone:  # stale ones, and what was left by a kill
                     for stale in path.parent.glob(f"{stem}_*"):
                         stale.unlink(missing_ok=True)
-                _decode(files, side, path, listing)
+                _decode(files, side, path, listing, folder)
         described = json.loads(listing.read_text())
         shape = (len(described["names"]), 3, side, side)
         pictures = np.memmap(path, np.uint8, "r", shape=shape)
@@ -113,13 +114,17 @@ def _key(files: Sequence[Path], side: int) -> str:
 def file_version(path: Path) -> str:
     """The name, size and modification time of a file: another text once it has been replaced.
 
-    Raises CycleganError where the file is gone.
+    The name alone of a file that is gone, of a link that leads nowhere, and of one that may not be looked at.
     """
     try:
         about = path.stat()
-    except OSError as error:
-        raise CycleganError(f"{path.name} cannot be read any more ({error.strerror}); start again") from error
+    except OSError:
+        return path.name
     return f"{path.name}\0{about.st_size}\0{about.st_mtime_ns}"
+
+
+def _name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _is_whole(path: Path, listing: Path) -> bool:
@@ -144,7 +149,7 @@ def _locked(path: Path) -> Iterator[bool]:
             yield True
 
 
-def _decode(files: Sequence[Path], side: int, path: Path, listing: Path) -> None:
+def _decode(files: Sequence[Path], side: int, path: Path, listing: Path, folder: Path) -> None:
     row = 3 * side * side
     partial = path.with_suffix(f".{secrets.token_hex(4)}.partial")
     try:
@@ -156,7 +161,7 @@ def _decode(files: Sequence[Path], side: int, path: Path, listing: Path) -> None
         skipped = dict(_decode_rows(files, side, partial))
         kept = [index for index in range(len(files)) if index not in skipped]
         if not kept:
-            raise CycleganError(f"no picture of {files[0].parent} can be read: {next(iter(skipped.values()))}")
+            raise CycleganError(f"no picture of {folder} can be read: {next(iter(skipped.values()))}")
         if skipped:
             rows = np.memmap(partial, np.uint8, "r+", shape=(len(files), row))
             for index, source in enumerate(kept):
@@ -166,8 +171,8 @@ def _decode(files: Sequence[Path], side: int, path: Path, listing: Path) -> None
             del rows
             os.truncate(partial, len(kept) * row)
         about = {
-            "names": [files[index].name for index in kept],
-            "skipped": [(files[index].name, reason) for index, reason in sorted(skipped.items())],
+            "names": [_name(files[index], folder) for index in kept],
+            "skipped": [(_name(files[index], folder), reason) for index, reason in sorted(skipped.items())],
             "bytes": len(kept) * row,
         }
         written = partial.with_suffix(".json")

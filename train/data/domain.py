@@ -25,12 +25,13 @@ class Domain:
     is thrown away when the next one asked for has another size.
 
     side: of the pictures. count: how many pictures a pass shows, None where nobody has counted. skipped: files that
-    cannot be used, and why.
+    cannot be used, and why. changed: whether it goes on with other pictures than those that a state was made with.
     """
 
     def __init__(self, side: int, *, count: int | None, device: torch.device, ahead: bool = True) -> None:
         self.side, self.count, self.device = side, count, device
         self.skipped: list[tuple[str, str]] = []
+        self.changed = False
         self._reader = ThreadPoolExecutor(1, "reads-ahead") if ahead else None
         self._ahead: tuple[int, Future[tuple[Tensor, Any]]] | None = None
         self._copies = torch.cuda.Stream(device) if ahead and device.type == "cuda" else None

@@ -1,6 +1,5 @@
 """Two unpaired domains as endless batches: folders of pictures, decoded once, or shards that are read as a stream."""
 
-import hashlib
 import json
 import math
 from collections.abc import Callable
@@ -8,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,14 +14,13 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.translations.config import LARGEST_CROP, Crop
 from train.data.cache import cached_pictures, square
-from train.data.domain import Domain, State, seeded
-from train.data.shards import expand, local_shards
+from train.data.domain import Domain
+from train.data.folder_domains import CachedFolder, FreshFolder, held_out_rows, readable
+from train.data.listing import listed, picture_files, relative_names, source
+from train.data.preprocess import Preprocess
 from train.data.streams import Stream, held_out_pictures
 
 CROPS_FILE = "crops.json"  # beside trainA, trainB, testA and testB
-SOURCES_FILE = "sources.json"  # in the same place: where domains are that are not folders there
-MOST_HELD_OUT = 256  # pictures of a domain that validation looks at
-FEWEST = 20  # files; of fewer, none is held out
 
 
 def open_domain(
@@ -36,6 +33,7 @@ def open_domain(
     world: int = 1,
     device: torch.device,
     holdout: float = 0.0,
+    preprocess: Preprocess | None = None,
     on_main_process: Callable[[Callable[[], int]], int] = lambda measure: measure(),
 ) -> Domain:
     """The pictures of `data/split` (`trainA`, `trainB`, ...) as batches on the device, in an order of their own.
@@ -43,47 +41,39 @@ def open_domain(
     `data/split` is a folder of pictures or of WebDataset shards (*.tar), or `data/sources.json` names its place:
     {"trainA": "hf://datasets/org/name/a-{000..099}.tar"}, an https address, or another folder.
 
-    size: pixels that the networks see; the pictures come at `stored_size`. rank, world: this process among all.
-    holdout: share of the pictures that `validation_pictures` returns and that is never handed out here.
+    size: pixels that the networks see; the pictures come at `stored_size`, or at that of `preprocess`. rank, world:
+    this process among all. holdout: share of the pictures that `validation_pictures` returns and that is never handed
+    out here. preprocess: None for the middles of the pictures.
     on_main_process: calls a function in the main process and returns its value in all of them; needed where world > 1,
     so that one process measures and the others do not. Raises CycleganError.
     """
-    side = stored_size(data, size)
+    side = _side(data, size, preprocess)
     place = source(data, split)
     if isinstance(place, Path):
-        return Folder(
-            place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout)
-        )
+        how: dict[str, Any] = {"rank": rank, "world": world, "device": device, "holdout": _share(holdout)}
+        if preprocess is not None:
+            return FreshFolder(place, preprocess, seed=f"{seed}:{split}", **how)
+        return CachedFolder(place, side, seed=f"{seed}:{split}", **how)
     return Stream(
         place, side, seed=f"{seed}:{split}", rank=rank, world=world, device=device, holdout=_share(holdout) > 0,
-        on_main_process=on_main_process,
+        preprocess=preprocess, on_main_process=on_main_process,
     )  # fmt: skip
 
 
-def validation_pictures(data: Path, split: str, size: int, *, seed: int, holdout: float) -> Tensor:
+def validation_pictures(
+    data: Path, split: str, size: int, *, seed: int, holdout: float, preprocess: Preprocess | None = None
+) -> Tensor:
     """What `open_domain` holds out: uint8 (N, 3, S, S) on the CPU, at most 256, none of fewer than 20 pictures."""
-    side = stored_size(data, size)
+    side = _side(data, size, preprocess)
     place = source(data, split)
+    if isinstance(place, Path) and preprocess is not None:
+        files = picture_files(place)
+        chosen = [files[row] for row in held_out_rows(relative_names(files, place), _share(holdout), f"{seed}:{split}")]
+        return readable(chosen, preprocess.square, side)
     if isinstance(place, Path):
-        cached = cached_pictures(picture_files(place), side)
-        return torch.from_numpy(cached.pictures[_held_out(cached.names, _share(holdout), f"{seed}:{split}")])
-    return held_out_pictures(place, side) if holdout else torch.empty((0, 3, side, side), dtype=torch.uint8)
-
-
-def source(data: Path, split: str) -> Path | list[str]:
-    """The folder of pictures of a split, or the places of its shards. Raises CycleganError."""
-    try:
-        named = json.loads((data / SOURCES_FILE).read_text()).get(split, split)
-        if not isinstance(named, str):
-            raise ValueError(f"{split} is not a text")
-    except (FileNotFoundError, NotADirectoryError):
-        named = split
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise CycleganError(f"{data.resolve().name}/{SOURCES_FILE} cannot be read ({error}); correct it") from error
-    if "://" in named:
-        return expand(named)
-    folder = data / named
-    return local_shards(folder) or folder
+        cached = cached_pictures(picture_files(place), side, place)
+        return torch.from_numpy(cached.pictures[held_out_rows(cached.names, _share(holdout), f"{seed}:{split}")])
+    return held_out_pictures(place, side, preprocess) if holdout else torch.empty((0, 3, side, side), dtype=torch.uint8)
 
 
 def read_crop(data: Path, size: int) -> Crop | None:
@@ -98,6 +88,18 @@ def stored_size(data: Path, size: int) -> int:
     """The side that pictures are kept at: a multiple of `size` up to the prepared one, so that shrinking is exact."""
     described = _described(data)
     return size * max(1, described["size"] // size) if described else size
+
+
+def _side(data: Path, size: int, preprocess: Preprocess | None) -> int:
+    """The side that pictures of `data` come at. Raises CycleganError for crops of faces that are to be cut again."""
+    if preprocess is None:
+        return stored_size(data, size)
+    if _described(data):
+        raise CycleganError(
+            f"the pictures in {data.resolve().name} are crops of faces, which the networks see whole; leave out "
+            f"preprocess={preprocess.rule} (zoom and shift move them a little)"
+        )
+    return preprocess.size
 
 
 def prepared_size(data: Path) -> int | None:
@@ -143,44 +145,13 @@ def _check_described(described: Any) -> None:
         raise ValueError("its margin is not a number from 0 to 2")
 
 
-def picture_files(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of their names. Raises CycleganError where there are none."""
-    files = _listed(folder)
-    if not files:
-        raise CycleganError(f"{folder} holds no pictures; prepare it with train/prepare.py or name another folder")
-    return files
-
-
-def count_pictures(place: Path) -> int:
-    """How many files `picture_files` gives; 0 where there are none."""
-    return len(_listed(place))
-
-
-def require_tests(data: Path) -> None:
-    """Raises CycleganError where `data` is no folder or has no test pictures to measure on."""
-    if not data.is_dir():
-        raise CycleganError(f"there is no folder {data}; name one that train/prepare.py has made")
-    if empty := [split for split in ("testA", "testB") if not count_pictures(data / split)]:
-        raise CycleganError(
-            f"{data} has no pictures in {' and '.join(empty)} to measure on; prepare it with a share for testing: "
-            "train/prepare.py ... --test 0.1 --output ANOTHER"
-        )
-
-
-def _listed(folder: Path) -> list[Path]:
-    """Files with a picture's suffix, hidden ones left out, in the order of their names; none of no folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in images.SUFFIXES and not p.name.startswith("."))
-
-
-def spread_pictures(folder: Path, size: int, count: int) -> Tensor:
+def spread_pictures(folder: Path, size: int, count: int, preprocess: Preprocess | None = None) -> Tensor:
     """At most `count` pictures for a sheet, evenly spread over the sorted files: uint8 (N, 3, size, size).
 
     Only these are decoded; for one that cannot be read the next one stands in. (0, 3, size, size) where the folder is
-    missing or holds no picture.
+    missing or holds no picture. preprocess: None for the middles of the pictures.
     """
-    files = _listed(folder)
+    files = listed(folder)
     number = min(count, len(files))
     chosen: dict[int, Tensor] = {}
     tried: set[int] = set()
@@ -191,7 +162,9 @@ def spread_pictures(folder: Path, size: int, count: int) -> Tensor:
                 row = (row + 1) % len(files)
             tried.add(row)
             with suppress(PictureError):
-                chosen[row] = torch.from_numpy(square(images.load(files[row]), size).transpose(2, 0, 1).copy())
+                picture = images.load(files[row])
+                cut = preprocess.square(picture) if preprocess else square(picture, size)
+                chosen[row] = torch.from_numpy(cut.transpose(2, 0, 1).copy())
     if not chosen:
         return torch.empty((0, 3, size, size), dtype=torch.uint8)
     return torch.stack([chosen[row] for row in sorted(chosen)])
@@ -199,15 +172,10 @@ def spread_pictures(folder: Path, size: int, count: int) -> Tensor:
 
 def load_pictures(folder: Path, size: int) -> Tensor:
     """All pictures of a folder as uint8 (N, 3, size, size), their middle squares. Skips unreadable ones."""
-    pictures = []
-    for path in picture_files(folder):
-        try:
-            pictures.append(square(images.load(path), size).transpose(2, 0, 1))
-        except PictureError as error:
-            print(f"skipped: {error}", flush=True)
-    if not pictures:
+    pictures = readable(picture_files(folder), lambda picture: square(picture, size), size)
+    if not len(pictures):
         raise CycleganError(f"no picture of {folder} can be read")
-    return torch.from_numpy(np.stack(pictures))
+    return pictures
 
 
 def to_float(pictures: Tensor) -> Tensor:
@@ -215,99 +183,7 @@ def to_float(pictures: Tensor) -> Tensor:
     return pictures.float() / 127.5 - 1
 
 
-class ShuffledIndices:
-    """Endless indices below `count`, each once in every pass, in a new order for every pass.
-
-    The order of a pass depends on the seed and its number alone, so that three values are the whole state.
-    """
-
-    def __init__(self, count: int, seed: int | str) -> None:
-        self.count, self.seed = count, seed
-        self.passes = self.position = 0
-        self._order = self._shuffle()
-
-    def _shuffle(self) -> Tensor:
-        return torch.randperm(self.count, generator=seeded(self.seed, self.passes))
-
-    def take(self, number: int) -> Tensor:
-        parts = []
-        while number:
-            if self.position == self.count:
-                self.passes, self.position = self.passes + 1, 0
-                self._order = self._shuffle()
-            part = self._order[self.position : self.position + number]
-            self.position += len(part)
-            number -= len(part)
-            parts.append(part)
-        return torch.cat(parts)
-
-    def state_dict(self) -> State:
-        return {"seed": self.seed, "passes": self.passes, "position": self.position}
-
-    def load_state_dict(self, state: State) -> None:
-        self.seed, self.passes, self.position = state["seed"], state["passes"], state["position"]
-        self._order = self._shuffle()
-
-
-class Folder(Domain):
-    """A folder of pictures. The order of all processes' batches together does not depend on how many they are."""
-
-    def __init__(
-        self, folder: Path, side: int, *, seed: str, rank: int, world: int, device: torch.device, holdout: float
-    ) -> None:
-        cached = cached_pictures(picture_files(folder), side)
-        held_out = set(_held_out(cached.names, holdout, seed))
-        rows = torch.tensor([row for row in range(len(cached.names)) if row not in held_out])
-        on_device = device.type == "cuda" and 4 * cached.pictures.nbytes < torch.cuda.mem_get_info(device)[0]
-        super().__init__(side, count=len(rows), device=device, ahead=not on_device)
-        self.skipped = cached.skipped
-        self._name, self._rows, self._rank, self._world = folder.name, rows, rank, world
-        self._pictures = cached.pictures
-        self._resident = _copied(cached.pictures, device) if on_device else None
-        self._sampler = ShuffledIndices(len(rows), seed)
-
-    def _read(self, number: int) -> Tensor:
-        chosen = self._rows[self._sampler.take(number * self._world)[self._rank * number :][:number]]
-        if self._resident is not None:
-            return self._resident[chosen.pin_memory().to(self.device, non_blocking=True)]
-        return torch.from_numpy(self._pictures[chosen.numpy()])
-
-    def _position(self) -> State:
-        return {**self._sampler.state_dict(), "count": self.count}
-
-    def _go_to(self, position: State) -> None:
-        if position["count"] != self.count:
-            raise CycleganError(
-                f"{self._name} has {self.count:,} pictures for training and had {position['count']:,} when this run"
-                " began; use another --output, or bring the pictures back"
-            )
-        self._sampler.load_state_dict(position)
-
-    def spread(self, number: int) -> Tensor:
-        # Evenly: names are often sorted by kind.
-        number = min(number, len(self._rows))
-        chosen = torch.arange(number) * (len(self._rows) - 1) // max(number - 1, 1)
-        return torch.from_numpy(self._pictures[self._rows[chosen].numpy()])
-
-
-def _copied(pictures: np.ndarray, device: torch.device, step: int = 4096) -> Tensor:
-    """Mapped uint8 (N, 3, S, S) as a tensor on the device, copied in parts so that memory holds it once."""
-    copy = torch.empty(pictures.shape, dtype=torch.uint8, device=device)
-    for start in range(0, len(pictures), step):
-        copy[start : start + step] = torch.from_numpy(np.array(pictures[start : start + step])).to(device)
-    return copy
-
-
 def _share(holdout: float) -> float:
     if not 0 <= holdout < 1:
         raise CycleganError(f"the share held out for validation must be from 0 to below 1, not {holdout}")
     return holdout
-
-
-def _held_out(names: list[str], share: float, seed: str) -> list[int]:
-    """Rows kept for validation, chosen by a hash of the names: the same ones wherever the folder lies."""
-    if len(names) < FEWEST:
-        return []
-    number = min(MOST_HELD_OUT, round(len(names) * share))
-    hashes = [hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest() for name in names]
-    return sorted(sorted(range(len(names)), key=hashes.__getitem__)[:number])

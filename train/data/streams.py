@@ -31,6 +31,7 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from train.data.cache import square
 from train.data.domain import Domain, State, seeded
+from train.data.preprocess import MIDDLE, Placement, Preprocess
 from train.data.shards import Member, members
 
 BLOCK_PICTURES = 2048
@@ -66,17 +67,20 @@ class Stream(Domain):
     shards: addresses or files, the same list in all processes. holdout: leave out what `held_out_pictures` returns.
     on_main_process: calls a function in the main process and returns its value in all of them: one process measures
     what is held out of the first shard, instead of each of hundreds.
-    The state differs between processes. Raises CycleganError where a process would have no shard.
+    preprocess: how squares are cut; None for the middles. The state differs between processes. Raises CycleganError
+    where a process would have no shard.
     """
 
     def __init__(
         self, shards: Sequence[str], side: int, *, seed: str, rank: int, world: int, device: torch.device,
-        holdout: bool, on_main_process: Callable[[Callable[[], int]], int] = lambda measure: measure(),
+        holdout: bool, preprocess: Preprocess | None = None,
+        on_main_process: Callable[[Callable[[], int]], int] = lambda measure: measure(),
     ) -> None:  # fmt: skip
         if len(shards) < world:
             raise CycleganError(f"{world} processes need at least as many shards, not {len(shards)}; make smaller ones")
         super().__init__(side, count=None, device=device)
         self._shards, self._seed, self._rank, self._world = list(shards), seed, rank, world
+        self._preprocess = preprocess
         self._held_out_end = on_main_process(lambda: _held_out(shards[0])[1]) if holdout else 0
         self._place, self._offset = Place(), 0
         self._block: Block | None = None
@@ -93,8 +97,9 @@ class Stream(Domain):
                 self._next = (self._block.following, self._in_background(self._block.following))
             # Exactly as many as are missing: which picture stands where must not depend on who decodes faster.
             chosen = self._block.pictures[self._offset : self._offset + number - filled]
+            places = self._places(len(chosen))
             self._offset += len(chosen)
-            for member, picture in zip(chosen, self._decoders.map(self._decode, chosen), strict=True):
+            for member, picture in zip(chosen, self._decoders.map(self._decode, chosen, places), strict=True):
                 if isinstance(picture, str):
                     self._skip(member.name, picture)
                 else:
@@ -105,8 +110,16 @@ class Stream(Domain):
                 self._place, self._offset, self._block = self._block.following, 0, None
         return torch.from_numpy(batch)
 
-    def _decode(self, member: Member) -> NDArray[np.uint8] | str:
-        return _decoded(member, self.side)
+    def _places(self, number: int) -> list[Placement]:
+        """Where the next squares are cut; all in the middle where that does not matter."""
+        if self._preprocess is None:
+            return [MIDDLE] * number
+        at = self._place
+        drawn = seeded(self._seed, "places", self._rank, at.epoch, at.block, self._offset)
+        return [(x, y) for x, y in torch.rand((number, 2), generator=drawn).tolist()]
+
+    def _decode(self, member: Member, place: Placement) -> NDArray[np.uint8] | str:
+        return _decoded(member, self.side, self._preprocess, place)
 
     def _skip(self, name: str, reason: str) -> None:
         if len(self.skipped) < MOST_BAD and (name, reason) not in self.skipped:
@@ -190,18 +203,18 @@ class Stream(Domain):
 
     def spread(self, number: int) -> Tensor:
         # The first ones: to spread them, everything would have to be read.
-        return _stacked(itertools.islice(_good(self._shards[0], self.side), number), self.side)
+        return _stacked(itertools.islice(_good(self._shards[0], self.side, self._preprocess), number), self.side)
 
     def close(self) -> None:
         super().close()
         self._decoders.shutdown(wait=False, cancel_futures=True)
 
 
-def held_out_pictures(shards: Sequence[str], side: int) -> Tensor:
+def held_out_pictures(shards: Sequence[str], side: int, preprocess: Preprocess | None = None) -> Tensor:
     """The first pictures of the first shard, uint8 (N, 3, side, side): 256, but no more than a fifth of the shard."""
     number, end = _held_out(shards[0])
     kept = itertools.takewhile(lambda member: member.end <= end, members(shards[0])) if number else ()
-    decoded = (_decoded(member, side) for member in kept if member.data is not None)
+    decoded = (_decoded(member, side, preprocess) for member in kept if member.data is not None)
     return _stacked((picture for picture in decoded if not isinstance(picture, str)), side)
 
 
@@ -212,19 +225,22 @@ def _held_out(shard: str) -> tuple[int, int]:
     return number, ends[number - 1] if number else 0
 
 
-def _good(shard: str, side: int) -> Iterator[NDArray[np.uint8]]:
+def _good(shard: str, side: int, preprocess: Preprocess | None) -> Iterator[NDArray[np.uint8]]:
     for member in members(shard):
-        picture = _decoded(member, side)
+        picture = _decoded(member, side, preprocess)
         if not isinstance(picture, str):
             yield picture
 
 
-def _decoded(member: Member, side: int) -> NDArray[np.uint8] | str:
+def _decoded(
+    member: Member, side: int, preprocess: Preprocess | None, place: Placement = MIDDLE
+) -> NDArray[np.uint8] | str:
     """Uint8 (3, side, side), or why there is none."""
     if member.data is None:
         return member.reason
     try:
-        return square(images.load(member.data), side).transpose(2, 0, 1)
+        picture = images.load(member.data)
+        return (preprocess.square(picture, place) if preprocess else square(picture, side)).transpose(2, 0, 1)
     except PictureError as error:
         return str(error)
 

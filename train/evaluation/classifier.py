@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
-from train.data.folders import ShuffledIndices, to_float
+from train.data.folder_domains import ShuffledIndices
+from train.data.folders import to_float
 
 SIZE = 96  # pixels that a classifier sees
 BATCH = 32

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.data.augment import augment
 from train.data.cache import cached_pictures
-from train.data.folders import picture_files
+from train.data.listing import picture_files
 from train.evaluation import metrics
 from train.evaluation.classifier import ARCHITECTURES, Classifier, classify, disturb, train_classifier
 from train.evaluation.features import SIZE as VIEW_SIZE
@@ -108,9 +108,10 @@ def _domains(sets: Sequence[Path], split: str) -> tuple[tuple[Tensor, Tensor], t
     for side in "AB":
         parts, years = [], []
         for folder in sets:
-            cached = cached_pictures(picture_files(folder / f"{split}{side}"), SIDE)
+            place = folder / f"{split}{side}"
+            cached = cached_pictures(picture_files(place), SIDE, place)
             parts.append(torch.from_numpy(np.array(cached.pictures)))
-            years += [p.age if (p := person(name)) else float("nan") for name in cached.names]
+            years += [p.age if (p := person(Path(name).name)) else float("nan") for name in cached.names]
         pictures.append(torch.cat(parts))
         ages.append(torch.tensor(years, dtype=torch.float32))
     return (pictures[0], pictures[1]), (ages[0], ages[1])

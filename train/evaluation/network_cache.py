@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from train.data.cache import cache_folder, file_version
-from train.data.folders import picture_files, source
+from train.data.listing import picture_files, source
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -8,9 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cyclegan_core.errors import CycleganError
 from train.config.train_config import TrainConfig
 from train.data.domain import seeded
 from train.data.folders import open_domain, read_crop, validation_pictures
+from train.data.preprocess import Preprocess, preprocess_of
 from train.evaluation import metrics
 from train.evaluation.features import encode, load_or_train_encoder
 from train.evaluation.samples import show_translated, spread
@@ -23,11 +25,16 @@ PERMUTATIONS = 100  # of the test whether two domains differ at all
 WORST = 1e6  # the score of generators that return no numbers
 
 
+class TooFewError(CycleganError):
+    """A domain has too few pictures for a distribution to be known."""
+
+
 class Validator:
     """Scores generators on the pictures that the training of `config` on `data` holds out.
 
     held_out: False where the set is too small to hold any out, so that training pictures are scored. Making one trains
-    a small encoder, once for a data set; the random numbers of the training are left as they are. Raises CycleganError.
+    a small encoder, once for a data set; the random numbers of the training are left as they are. Raises CycleganError,
+    which is a TooFewError where a domain has one picture only.
     """
 
     def __init__(self, config: TrainConfig, data: Path, device: torch.device, seed: int) -> None:
@@ -35,10 +42,16 @@ class Validator:
         self.whole = read_crop(data, config.size) is None
         self.cycled = CYCLED.get(device.type, 32)
         holdout, most = config.validation, MOST.get(device.type, 128)
-        held = [validation_pictures(data, f"train{side}", self.size, seed=seed, holdout=holdout) for side in "AB"]
+        preprocess = preprocess_of(config)
+        held = [
+            validation_pictures(data, f"train{side}", self.size, seed=seed, holdout=holdout, preprocess=preprocess)
+            for side in "AB"
+        ]
         self.held_out = min(map(len, held)) >= FEWEST
         if not self.held_out:
-            held = [_training_pictures(data, f"train{side}", self.size, seed, most) for side in "AB"]
+            held = [_training_pictures(data, f"train{side}", self.size, seed, most, preprocess) for side in "AB"]
+        if min(map(len, held)) < 2:
+            raise TooFewError("scores of snapshots need at least two pictures in trainA and in trainB; add some")
         self.pictures = {name: spread(p, most) for name, p in zip(("a_to_b", "b_to_a"), held, strict=True)}
         self.encoder = load_or_train_encoder(data, device, seed=seed, holdout=holdout)
         self.features = {name: encode(self.encoder, p) for name, p in self.pictures.items()}
@@ -100,8 +113,10 @@ def _noise(x: Tensor, y: Tensor) -> float:
     return max(float(np.quantile(distances, 0.95)), 1e-6)
 
 
-def _training_pictures(data: Path, split: str, size: int, seed: int, most: int) -> Tensor:
-    domain = open_domain(data, split, size, seed=seed, device=torch.device("cpu"))
+def _training_pictures(
+    data: Path, split: str, size: int, seed: int, most: int, preprocess: Preprocess | None
+) -> Tensor:
+    domain = open_domain(data, split, size, seed=seed, device=torch.device("cpu"), preprocess=preprocess)
     try:
         return domain.spread(most)
     finally:

@@ -4,9 +4,10 @@ import json
 import math
 import os
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,16 @@ from tqdm import tqdm
 LOG_FILE = "log.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 BAR_SECONDS = 0.5  # between two looks of the progress bar
+
+
+def say(text: str, *, to_stderr: bool = False) -> None:
+    """Prints a line, if anybody is there: a terminal that was closed, or a `head` that has ended, ends no run."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with suppress(OSError, ValueError):  # so that what waits in the buffer is no fault when the program ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class RunLog:
@@ -30,6 +41,7 @@ class RunLog:
         self._bar: Any = None
         self._board: Any = None
         self._drawn = 0.0
+        self._hook: Callable[..., object] | None = None  # for faults of threads, as it was before this log
         if not is_main_process:
             return
         if sys.stderr.isatty():
@@ -40,6 +52,8 @@ class RunLog:
         except ImportError:
             self.say("TensorBoard is not installed (pip install tensorboard): the log is written to log.jsonl only")
         else:
+            self._hook = threading.excepthook
+            threading.excepthook = _without_tensorboards(self._hook)
             with self._tolerant(TENSORBOARD_FOLDER):
                 self._board = SummaryWriter(str(output / TENSORBOARD_FOLDER), purge_step=pictures + 1)
         with self._tolerant(LOG_FILE):
@@ -50,17 +64,22 @@ class RunLog:
         now = time.monotonic()
         if self._bar is not None and now - self._drawn > BAR_SECONDS:
             self._bar.n, self._drawn = progress, now
-            self._bar.set_postfix_str(f"{rate:.1f} pictures/s")
+            with suppress(OSError):
+                self._bar.set_postfix_str(f"{rate:.1f} pictures/s")
 
     def report(self, counts: dict[str, Any], means: dict[str, float]) -> None:
-        """counts: `pictures`, `minutes`, `rate` (pictures/s) and `left` (minutes). means: of losses, or scores."""
+        """counts: `pictures`, `minutes`, and of the training `rate` (pictures/s), `left` (minutes), `learning_rate`.
+
+        means: of losses, or scores.
+        """
         if not self._is_main_process:
             return
         with self._tolerant(LOG_FILE), self._path.open("a") as file:
             file.write(json.dumps({**counts, **means}) + "\n")
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
-                for name, value in {**means, **({"rate": counts["rate"]} if "rate" in counts else {})}.items():
+                drawn = means | {name: counts[name] for name in ("rate", "learning_rate") if name in counts}
+                for name, value in drawn.items():
                     self._board.add_scalar(name, value, counts["pictures"])
                 self._board.flush()
         line = f"{counts['minutes']:7.1f} min {counts['pictures']:9,} pictures"
@@ -79,16 +98,20 @@ class RunLog:
         if not self._is_main_process:
             return
         if self._bar is not None:
-            self._bar.write(text)
+            with suppress(OSError):
+                self._bar.write(text)
         else:
-            print(text, flush=True)
+            say(text)
 
     def close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError):
+                self._bar.close()
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
                 self._board.close()
+        if self._hook is not None:
+            threading.excepthook = self._hook
 
     @contextmanager
     def _tolerant(self, name: str) -> Iterator[None]:
@@ -101,6 +124,20 @@ class RunLog:
             self._refused.add(name)
             if name == TENSORBOARD_FOLDER:
                 self._board = None
+
+
+def _without_tensorboards(hook: Callable[[threading.ExceptHookArgs], object]) -> Callable[..., object]:
+    """What is called with the fault of a thread; not with a full disk that TensorBoard's own thread has met.
+
+    The next thing that is written to TensorBoard raises it again, and there it is told in a line.
+    """
+
+    def report(fault: threading.ExceptHookArgs) -> None:
+        theirs = type(fault.thread).__module__.startswith("tensorboard.")
+        if not (theirs and issubclass(fault.exc_type, OSError)):
+            hook(fault)
+
+    return report
 
 
 def _forget_after(path: Path, pictures: int) -> None:

@@ -14,8 +14,9 @@ from train.config.schedule import Budget, rate_factor, stage_at
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.data.folders import open_domain, spread_pictures, stored_size
+from train.data.preprocess import preprocess_of
 from train.evaluation.features import load_or_train_encoder
-from train.evaluation.validation import Validator
+from train.evaluation.validation import TooFewError, Validator
 from train.monitoring.diagnostics import broken
 from train.monitoring.logs import RunLog
 from train.training.checkpoint import check_same, resume_checkpoint
@@ -77,9 +78,14 @@ def train(
         )
     if saved:
         log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
-    validator = (
-        Validator(config, data, group.device, config.seed) if config.validation and group.is_main_process else None
-    )
+    validator = None
+    if config.validation and group.is_main_process:
+        try:
+            validator = Validator(config, data, group.device, config.seed)
+        except TooFewError as error:
+            if patience is not None or config.lr_policy == "plateau":
+                raise
+            log.say(f"note: {error}; until then there is no best one")
     shown = _shown(data, config) if group.is_main_process else {}
     snapshots = Snapshots(config, output, crop, shown, log, validator=validator, patience=patience)
     batches.enter(stage_at(config, progress))  # decodes the pictures where nobody has: none of the run's time, either
@@ -97,7 +103,7 @@ def train(
         if (stage := stage_at(config, progress)) != batches.stage:
             batches.enter(stage)
             state.fit_pools(batches.rows, stage.size)
-        state.set_learning_rate(rate_factor(config, progress))
+        state.set_learning_rate(rate_factor(config, progress, state.best.get("reductions", 0)))
         real_a, real_b = batches.next()
 
         means_of_step = training_step(state, real_a, real_b, progress=progress)
@@ -143,12 +149,14 @@ def train(
 def _shown(data: Path, config: TrainConfig) -> dict[str, Tensor]:
     """The pictures of the sample sheet: of the test split, or of the training split where there is none."""
     shown = {}
+    preprocess = preprocess_of(config)
+    side = preprocess.size if preprocess else stored_size(data, config.size)
     for direction, domain in (("a_to_b", "A"), ("b_to_a", "B")):
-        shown[direction] = spread_pictures(data / f"test{domain}", stored_size(data, config.size), SHOWN)
+        shown[direction] = spread_pictures(data / f"test{domain}", side, SHOWN, preprocess)
         if not len(shown[direction]):
             opened = open_domain(
                 data, f"train{domain}", config.size, seed=config.seed, device=torch.device("cpu"),
-                holdout=config.validation,
+                holdout=config.validation, preprocess=preprocess,
             )  # fmt: skip
             shown[direction] = opened.spread(SHOWN)
             opened.close()
@@ -162,6 +170,7 @@ def _report(state: TrainingState, budget: Budget, log: RunLog, rate: float, mean
     if budget.pictures is not None and rate:
         left = max(0.0, min(left, (budget.pictures - state.pictures) / rate / 60))
     counts = {
-        "pictures": state.pictures, "minutes": round(minutes, 2), "rate": round(rate, 1), "left": round(left, 1)
+        "pictures": state.pictures, "minutes": round(minutes, 2), "rate": round(rate, 1), "left": round(left, 1),
+        "learning_rate": state.learning_rate,
     }  # fmt: skip
     log.report(counts, means)

@@ -16,6 +16,7 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Crop, Direction
 from cyclegan_core.translations.translation import Translation
+from train.config.schedule import rate_factor
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.evaluation.samples import save_snapshot_sheet, show_translated
@@ -66,7 +67,7 @@ class Snapshots:
             )
         translation = self._translation(state, batches)
         if state.group.is_main_process:
-            self._score(state, translation, counts=progress >= self.config.head_start)
+            self._score(state, translation, progress)
         state.best = state.group.broadcast(state.best)
         checkpoint = {**state.to_checkpoint(), "batches": batches.to_checkpoint()}
         if state.group.is_main_process:
@@ -99,10 +100,10 @@ class Snapshots:
             {Direction(name): generator for name, generator in state.ema.items()},
         )
 
-    def _score(self, state: TrainingState, translation: Translation, *, counts: bool) -> None:
+    def _score(self, state: TrainingState, translation: Translation, progress: float) -> None:
         """Scores the averaged generators, and keeps them in `best` where nothing before scored better.
 
-        counts: whether a score that is no better counts towards the patience; not while the generators wait.
+        A score that is no better counts towards the patience; not while the generators wait.
         """
         if self.validator is None or state.steps == 0:
             return
@@ -110,11 +111,23 @@ class Snapshots:
         where: dict[str, Any] = {"pictures": state.pictures, "minutes": round(state.seconds / 60, 2)}
         self.log.report(where, {f"validation/{name}": round(value, 4) for name, value in scores.items()})
         if scores["score"] < self._best_score():
-            state.best = {"pictures": state.pictures, "since": 0}
+            state.best = {**state.best, "pictures": state.pictures, "since": 0}
             translation.config.training["validation"] = scores
             translation.save(self.output / BEST_FOLDER)
-        elif counts:
+        elif progress >= self.config.head_start:
             state.best = {**state.best, "since": state.best.get("since", 0) + 1}
+            self._lower_rate(state, progress)
+
+    def _lower_rate(self, state: TrainingState, progress: float) -> None:
+        """What the policy `plateau` does after a snapshot without a better score."""
+        config, since, reductions = self.config, state.best["since"], state.best.get("reductions", 0)
+        if config.lr_policy != "plateau" or progress <= config.hold or since % config.lr_patience:
+            return
+        state.best = {**state.best, "reductions": reductions + 1}
+        rate = config.learning_rate * rate_factor(config, progress, reductions + 1)
+        self.log.say(
+            f"The validation score has not improved for {since} snapshots: learning rate {rate:.2g} from now on"
+        )
 
     def _best_score(self) -> float:
         """Of what is in `best`, as a kill may come between its writing and the checkpoint's."""
@@ -130,8 +143,11 @@ class Snapshots:
         whole = self.crop is None
         path = self.output / f"samples_{state.pictures:08d}.png"
         generators = dict(state.ema.items())
-        save_snapshot_sheet(path, generators, self.shown, side=SHEET_SIDE, whole=whole, **look)
-        self.log.show("samples", images.load(path), state.pictures)
+        try:
+            save_snapshot_sheet(path, generators, self.shown, side=SHEET_SIDE, whole=whole, **look)
+            self.log.show("samples", images.load(path), state.pictures)
+        except (CycleganError, OSError) as error:  # a full disk; the checkpoint is written, and worth more
+            self.log.say(f"note: no sample sheet: {error}")
         names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
         for direction, generator in generators.items():
             after = torch.from_numpy(show_translated(generator, self.shown[direction], whole=whole, **look))

@@ -32,13 +32,20 @@ class TrainingState:
         self.pools = {side: ImagePool(config.pool, rank=group.rank, world=group.world) for side in "ab"}
         self.pictures, self.steps, self.seconds = 0, 0, 0.0
         self.init = init
-        self.best: dict[str, Any] = {}  # the best validation score, and how many snapshots ago it was
+        # At how many `pictures` the validation score was best, how many snapshots `since` then had no better one, and
+        # how many `reductions` of the learning rate the policy `plateau` has made of that.
+        self.best: dict[str, Any] = {}
 
     def set_learning_rate(self, factor: float) -> None:
         """Sets both rates to `factor` times the config's, for the discriminators times `discriminator_pace`."""
         for side, pace in (("generators", 1.0), ("discriminators", self.config.discriminator_pace)):
             for parameters in self.optimisers[side].param_groups:
                 parameters["lr"] = self.config.learning_rate * pace * factor
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the generators at the moment, to four digits."""
+        return float(f"{self.optimisers['generators'].param_groups[0]['lr']:.4g}")
 
     def update(self, side: str) -> None:
         """One step of an optimiser with the mean gradients of all processes."""

@@ -6,7 +6,7 @@ import pytest
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
-from cyclegan_core.faces.tone import Tone
+from cyclegan_core.faces.monochrome import Tone
 from tests import ROOT
 
 PORTRAIT = images.load(ROOT / "examples" / "astronaut.jpg")
