@@ -136,24 +136,37 @@ with sync_playwright() as playwright:
 CHECK
 }
 
-get_chromium() {
+# with_apt PACKAGE...: fails where this system has no apt-get, or does not let this user install anything.
+with_apt() {
     local as_root=()
-    if chromium_is_here; then return 0; fi
+    command -v apt-get >/dev/null || return 1
     if [ "$(id -u)" = 0 ]; then
         as_root=(env)
     elif sudo -n true 2>/dev/null; then
         as_root=(sudo -n env "DEBIAN_FRONTEND=$DEBIAN_FRONTEND")
+    else
+        return 1
     fi
-    if ((${#as_root[@]})) && command -v apt-get >/dev/null; then
-        say "Installing Chromium with apt-get, for the tests of the page (about a minute, once) ..."
-        if quietly "${as_root[@]}" apt-get update &&
-            quietly "${as_root[@]}" apt-get install -y --no-install-recommends \
-                chromium chromium-sandbox fonts-liberation &&
-            chromium_is_here; then return 0; fi
-    fi
+    say "Installing $1 with apt-get, for the tests (up to a minute, once) ..."
+    quietly "${as_root[@]}" apt-get update &&
+        quietly "${as_root[@]}" apt-get install -y --no-install-recommends "$@"
+}
+
+get_chromium() {
+    if chromium_is_here; then return 0; fi
+    if with_apt chromium chromium-sandbox fonts-liberation && chromium_is_here; then return 0; fi
     say "Fetching Playwright's own Chromium, for the tests of the page (about a minute, once) ..."
     quietly "$venv_python" -m playwright install chromium ||
         fail "The tests of the page need Chromium: run 'sudo apt-get install chromium', then this again."
+}
+
+# Debian has nginx in a folder that only root's PATH has. Where systemd runs, its package would start a web server for
+# all the world to see, so there it is for the user to install.
+get_nginx() {
+    if PATH=$PATH:/usr/sbin command -v nginx >/dev/null; then return 0; fi
+    if [ -d /run/systemd/system ] || ! with_apt nginx-light; then
+        say "nginx is not here ('sudo apt-get install nginx-light'): the tests of several copies of the page are left out."
+    fi
 }
 
 # The published weights of the face detector find more faces than the embedded ones. The page works without them, so a lost network is no failure here.
@@ -188,4 +201,7 @@ case $1 in
     training) install requirements-train.txt "what training needs" "about a minute, once" ;;
     lint | test) install requirements-dev.txt "the tools for training and tests" "one to two minutes, once" ;;
 esac
-[ "$1" != test ] || get_chromium
+if [ "$1" = test ]; then
+    get_chromium
+    get_nginx
+fi
