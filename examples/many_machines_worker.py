@@ -5,6 +5,8 @@ import io
 import json
 import os
 import shutil
+import socket
+import sys
 import tarfile
 import tempfile
 import time
@@ -57,7 +59,7 @@ class Translator:
 
     def __init__(self, source: str, target: str, options: argparse.Namespace) -> None:
         self._source, self._target = filesystem(source)[0], filesystem(target)[0]
-        with one_core():
+        with one_core() as self._core:
             self._studio, self._chain = open_studio(options)
         self._strength = options.strength
         self._made_by = ", ".join(map(str, self._chain))
@@ -187,18 +189,28 @@ class Translator:
 
 
 @contextmanager
-def one_core() -> Iterator[None]:
-    """Networks that are made within run on one core, where the system is Linux: as many workers as cores use them all.
+def one_core() -> Iterator[socket.socket | None]:
+    """Networks that are made within run on one core, which no other worker has, where the system is Linux.
 
-    By itself each worker would use all cores, and their threads would wait for each other.
+    OpenVINO would give each worker threads on all cores, which wait for each other, or pin all workers to the first
+    core. The core is free for others once what is yielded is closed or forgotten.
     """
-    if not hasattr(os, "sched_setaffinity"):
-        yield
+    if sys.platform != "linux":
+        yield None
         return
     cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
+    claim = socket.socket(socket.AF_UNIX)
+    mine = min(cores)  # where there are more workers than cores
+    for core in sorted(cores):
+        try:
+            claim.bind(f"\0many_machines-core-{core}")  # a name that the system forgets with the process
+        except OSError:
+            continue
+        mine = core
+        break
+    os.sched_setaffinity(0, {mine})
     try:
-        yield
+        yield claim
     finally:
         os.sched_setaffinity(0, cores)
 
