@@ -88,7 +88,12 @@ def on_ray(works: list[Work], options: argparse.Namespace) -> Iterator[dict[str,
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
     own = {"num_cpus": max(options.workers, os.cpu_count() or 1), "include_dashboard": False}
-    ray.init(address=options.address, logging_level="ERROR", log_to_driver=False, **({} if options.address else own))
+    ray.init(
+        address=options.address or "local",
+        logging_level="ERROR",
+        log_to_driver=False,
+        **({} if options.address else own),
+    )
     ray.data.DataContext.get_current().enable_progress_bars = False
     rows = [{"work": json.dumps(vars(work))} for work in works]
     try:
