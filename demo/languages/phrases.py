@@ -1,8 +1,8 @@
 """The words of the page: one JSON file for each language in this folder, all with the same keys.
 
 The visitor's browser chooses: its first language where there is a file for it, and otherwise English. `phrase` is for
-what is built once for everybody, and filled in by the browser. `say` is for what an event answers. `phrase.js` gives the
-same phrases to the JavaScript of this project. The API, MCP and files that visitors save stay English.
+what is built once for everybody, and filled in by the browser. `say` is for what an event answers. `phrase.js` gives
+the same phrases to the JavaScript of this project. The API, MCP and files that visitors save stay English.
 """
 
 import json
@@ -49,6 +49,12 @@ def say_word(section: str, name: str, english: str) -> str:
     """
     key = f"{section}.{name}"
     return say(key) if PHRASES[ENGLISH].get(key) == english else english
+
+
+def phrase_of_word(section: str, name: str, english: str) -> I18nData | str:
+    """As `say_word`, for what is built once for everybody."""
+    key = f"{section}.{name}"
+    return phrase(key) if PHRASES[ENGLISH].get(key) == english else english
 
 
 def language_of(accepted: str) -> str:
