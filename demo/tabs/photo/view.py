@@ -22,7 +22,8 @@ THUMBNAIL_SIDE = 96
 WHOLE, COMPARISON, LOOP = "whole", "comparison", "loop"  # what to save; a face alone is its index
 # A part of view.html, in which ${...} is JavaScript, and runs in the browser.
 EXAMPLE = """<button type="button" data-example="{index}"
-aria-label="${{phrase('photo.example', {{ number: {number} }})}}"><img src="{address}" alt="" width="44" height="44"></button>"""
+aria-label="${{phrase('photo.example', {{ number: {number} }})}}">
+<img src="{address}" alt="" width="44" height="44"></button>"""
 
 Choices = Sequence[tuple[str, str]]
 
