@@ -15,6 +15,8 @@ from demo.tabs.photo.tab import add_photo
 from demo.tabs.video.tab import add_video
 from demo.tabs.webcam.tab import add_webcam
 
+TITLE = "() => { document.title = phrase('page.title'); }"  # gradio translates what is on the page, not its name
+
 
 def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
     """Returns the page, for `serve`. local: whether only people on this machine can open it."""
@@ -41,6 +43,7 @@ def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
         gr.HTML(f"<p>{phrase('page.privacy')}</p>", elem_classes="page-privacy")
         add_about(context, page, local=local)
         add_example_faces(context, example, ["#steps", "#video-steps"])
+        page.load(None, js=TITLE)
         page.unload(forget)
         page.queue(max_size=64, api_open=False)
     return page

@@ -5,7 +5,6 @@
   const wanted = navigator.language || 'en';
   const language = [wanted, wanted.split('-')[0]].find((name) => name in all) ?? 'en'; // gradio's own rule
   document.documentElement.lang = language;
-  window.gradio_config.title = all[language]['page.title']; // gradio names the tab by it
   window.phrase = (key, values = {}) => all[language][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
   window.phraseOf = (key, count) => phrase(`${key}.${count === 1 ? 'one' : 'many'}`, { count });
 }
