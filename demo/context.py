@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations import catalog
-from demo.languages.phrases import phrase_of_word, say, say_word
+from demo.languages.phrases import inside_sentence, phrase_of_word, say, say_word
 from demo.server.files import Files
 
 if TYPE_CHECKING:
@@ -90,14 +90,13 @@ class PageContext:
         return [(phrase_of_word("direction", step.partition(":")[2], label), step) for label, step in self.choices()]
 
     def words(self, chain: "Chain") -> str:
-        """What a chain does, in the visitor's language: `To female, then Older`."""
+        """What a chain does, in the visitor's language: `To female, then older`."""
         labels = {step: label for label, step in self.labelled()}
-        return reduce(
-            lambda first, second: say("first_then", first=first, second=second),
-            (labels.get(str(step), step.direction) for step in chain),
-        )
+        first, *others = (labels.get(str(step), step.direction) for step in chain)
+        return reduce(lambda done, next: say("first_then", first=done, second=inside_sentence(next)), others, first)
 
     def english_words(self, chain: "Chain") -> str:
         """As `words`, in English: for pictures, whose font has no Chinese or Japanese, and which travel."""
         labels = {step: label for label, step in self.choices()}
-        return ", then ".join(labels.get(str(step), step.direction) for step in chain)
+        first, *others = (labels.get(str(step), step.direction) for step in chain)
+        return ", then ".join([first, *map(inside_sentence, others)])

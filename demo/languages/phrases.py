@@ -51,6 +51,11 @@ def say_word(section: str, name: str, english: str) -> str:
     return say(key) if PHRASES[ENGLISH].get(key) == english else english
 
 
+def inside_sentence(words: str) -> str:
+    """Words that can stand alone, such as a label, as they are written within a sentence."""
+    return words[:1].lower() + words[1:]
+
+
 def phrase_of_word(section: str, name: str, english: str) -> I18nData | str:
     """As `say_word`, for what is built once for everybody."""
     key = f"{section}.{name}"

@@ -12,7 +12,7 @@ from cyclegan_core.errors import CycleganError
 from demo.context import PageContext
 from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
-from demo.languages.phrases import phrase, say, say_count
+from demo.languages.phrases import inside_sentence, phrase, say, say_count
 from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.long_work import LONG_WORK_QUEUE, LongWork, waiting_html
 from demo.tabs.face_cards import FACE_CARDS
@@ -82,7 +82,7 @@ class GalleryActions:
             for result in batch.run(work.stopped):
                 words_for_it = result.photo
                 if result.words:
-                    words_for_it = say("gallery.caption", name=result.photo, words=result.words)
+                    words_for_it = say("gallery.caption", name=result.photo, words=inside_sentence(result.words))
                 if result.before and result.after:
                     made.append(Item(result.before, result.after, words_for_it, result.view))
                     grid += card(made[-1])

@@ -16,7 +16,7 @@ from cyclegan_core import images
 from cyclegan_core.errors import PictureError
 from demo.context import PageContext
 from demo.errors import visitor_errors
-from demo.languages.phrases import say, say_count
+from demo.languages.phrases import inside_sentence, say, say_count
 from demo.pictures import for_the_screen, generate, result_suffix
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.photo import view
@@ -300,12 +300,9 @@ class PhotoActions:
         copies = [
             str(shutil.copyfile(path, self._context.files.new(Path(path).name))) for path in (state.before, after)
         ]
-        return (
-            copies[0],
-            copies[1],
-            say("gallery.caption", name=state.file.name, words=self._words(state, self._context.words)),
-        )
+        words = inside_sentence(self._words(state, self._context.words))
+        return copies[0], copies[1], say("gallery.caption", name=state.file.name, words=words)
 
     def _words(self, state: PhotoState, words: "Callable[[Chain], str]") -> str:
-        """What was done, in the words of the page: `To female, then Older / To male`."""
+        """What was done to the faces, each way once: `To female, then older / To male`."""
         return " / ".join(dict.fromkeys(words(chain) for chain in state.chains if chain))
