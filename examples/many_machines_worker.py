@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -56,7 +57,8 @@ class Translator:
 
     def __init__(self, source: str, target: str, options: argparse.Namespace) -> None:
         self._source, self._target = filesystem(source)[0], filesystem(target)[0]
-        self._studio, self._chain = open_studio(options)
+        with one_core():
+            self._studio, self._chain = open_studio(options)
         self._strength = options.strength
         self._made_by = ", ".join(map(str, self._chain))
 
@@ -182,6 +184,23 @@ class Translator:
             item.made, item.reason = None, _reason(error)
         item.picture = None
         return item.made is not None
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Networks that are made within run on one core, where the system is Linux: as many workers as cores use them all.
+
+    By itself each worker would use all cores, and their threads would wait for each other.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def _reason(error: Exception) -> str:
