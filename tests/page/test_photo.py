@@ -323,7 +323,7 @@ def test_example_shows_what_the_page_does_before_there_is_a_photo(context: PageC
     assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures), "files would be deleted"
     assert len(set(pictures)) == 4
     runs.clear()
-    assert example.get() is shown
+    assert example.get() == shown
     assert runs == []
 
 
