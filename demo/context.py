@@ -1,17 +1,19 @@
 """What all tabs and endpoints of the page work with: the loaded translations and the temporary files."""
 
 import threading
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations import catalog
+from demo.languages.phrases import inside_sentence, phrase_of_word, say, say_word
 from demo.server.files import Files
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status, TranslationRegistry
-    from cyclegan_core.inference.studio import Studio
+    from cyclegan_core.inference.studio import Chain, Studio
 
 LOADING_SECONDS = 120.0  # that a request waits for the translations to be loaded
 # Networks run for this many visitors at a time, whatever tab they are on; the others see their place in the queue.
@@ -46,7 +48,7 @@ class PageContext:
     def registry(self) -> "TranslationRegistry":
         """The registry of translations. Waits while it is being loaded; raises CycleganError after two minutes."""
         if not self._loaded.wait(LOADING_SECONDS) or self._registry is None:
-            raise CycleganError("The translations are still being loaded. Try again in a minute.")
+            raise CycleganError(say("error.loading"))
         return self._registry
 
     def studio(self) -> "Studio":
@@ -63,7 +65,7 @@ class PageContext:
         return [status for status in self.registry.statuses() if status.entry in translators]
 
     def choices(self) -> list[tuple[str, str]]:
-        """Every direction on offer, as pairs of its label and the step as `Studio.chain` reads it.
+        """Every direction on offer, as pairs of its English label and the step as `Studio.chain` reads it.
 
         Never waits: until the translations are loaded these are the catalog's, and the page asks again afterwards.
         """
@@ -78,3 +80,23 @@ class PageContext:
             for status in self.offered()
             for direction, label in status.labels.items()
         ]
+
+    def labelled(self) -> list[tuple[str, str]]:
+        """As `choices`, in the language of the visitor whose event is being answered."""
+        return [(say_word("direction", step.partition(":")[2], label), step) for label, step in self.choices()]
+
+    def offered_at_start(self) -> list[tuple[Any, str]]:
+        """As `choices`, for a component that is built once for everybody: its labels are filled in by the browser."""
+        return [(phrase_of_word("direction", step.partition(":")[2], label), step) for label, step in self.choices()]
+
+    def words(self, chain: "Chain") -> str:
+        """What a chain does, in the visitor's language: `To female, then older`."""
+        labels = {step: label for label, step in self.labelled()}
+        first, *others = (labels.get(str(step), step.direction) for step in chain)
+        return reduce(lambda done, next: say("first_then", first=done, second=inside_sentence(next)), others, first)
+
+    def english_words(self, chain: "Chain") -> str:
+        """As `words`, in English: for pictures, whose font has no Chinese or Japanese, and which travel."""
+        labels = {step: label for label, step in self.choices()}
+        first, *others = (labels.get(str(step), step.direction) for step in chain)
+        return ", then ".join([first, *map(inside_sentence, others)])

@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from types import FrameType
 
 import gradio as gr
+from gradio.i18n import I18nData
 
 from cyclegan_core.errors import CycleganError
+from demo.languages.phrases import ENGLISH, PHRASES, say
 
-SERVER_FAULT = "Something went wrong on this server. Try again, or try another photo."
+SERVER_FAULT = PHRASES[ENGLISH]["error.server"]
+SERVER_FAULTS = frozenset(phrases["error.server"] for phrases in PHRASES.values())
 # A full disk, no more open files, a broken disk: nothing that a visitor could have sent differently.
 FAULT_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS, errno.ENOMEM})
 OWN_PACKAGES = ("demo.", "cyclegan_core.")
@@ -24,7 +27,7 @@ class ServerFaultError(gr.Error):
     """The server failed, although the request was in order."""
 
     def __init__(self) -> None:
-        super().__init__(SERVER_FAULT, print_exception=False)
+        super().__init__(say("error.server"), print_exception=False)
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def visitor_errors() -> Iterator[None]:
         raise
     except (CycleganError, ValueError) as error:
         sentence = html.escape(str(error), quote=False)
-        sentence = sentence if sentence.endswith((".", "?")) else f"{sentence}."
+        sentence = sentence if sentence.endswith((".", "?", "。")) else f"{sentence}."
         raise gr.Error(sentence, print_exception=False) from error
     except Exception as error:
         log_traceback(error)
@@ -82,6 +85,11 @@ def status_html(*sentences: str, problem: bool = False) -> str:
     """Sentences as HTML that a screen reader reads out when they appear. problem: show them as an error."""
     kind = ' class="problem"' if problem else ""
     return f'<div role="status"{kind}>{"".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)}</div>'
+
+
+def nothing_html(sentence: str | I18nData) -> str:
+    """HTML for the place of a result that is not there yet. sentence: without markup."""
+    return f'<p class="nothing">{sentence}</p>'
 
 
 def _module(frame: tuple[FrameType, int]) -> str:

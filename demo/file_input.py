@@ -8,6 +8,7 @@ from gradio.data_classes import FileData, ListFiles
 
 from cyclegan_core.errors import CycleganError
 from demo.errors import visitor_errors
+from demo.languages.phrases import say
 from demo.server.gradio_patches import UploadsOnly
 
 MOST_FILES = 500  # in one go, which is more than anything here takes
@@ -24,7 +25,7 @@ class FileInput(UploadsOnly, gr.File):
         with visitor_errors():
             sent = list(payload.root if isinstance(payload, ListFiles) else [payload])
             if len(sent) > MOST_FILES:
-                raise CycleganError(f"These are {len(sent)} files, more than anything here takes: choose fewer.")
+                raise CycleganError(say("error.too_many_files", count=len(sent)))
             return [Path(file.path) for file in sent]
 
     def example_payload(self) -> Any:  # for the page on the API

@@ -4,6 +4,7 @@ import gradio as gr
 
 from demo.api.endpoints import add_api
 from demo.context import PageContext
+from demo.languages.phrases import ENGLISH, PHRASES, phrase
 from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.gradio_patches import SafeBlocks, forget_session
 from demo.tabs.about import add_about
@@ -14,15 +15,7 @@ from demo.tabs.photo.tab import add_photo
 from demo.tabs.video.tab import add_video
 from demo.tabs.webcam.tab import add_webcam
 
-TITLE = "Face translation"
-PURPOSE = (
-    "See yourself as another gender, at another age or as an anime character. "
-    "Only the faces change; the rest of the picture stays as it is."
-)
-PRIVACY = (
-    "Your pictures are processed on this server and sent nowhere else. They and the results are deleted within ten "
-    "minutes."
-)
+TITLE = "() => { document.title = phrase('page.title'); }"  # gradio translates what is on the page, not its name
 
 
 def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
@@ -31,22 +24,26 @@ def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
     def forget(request: gr.Request) -> None:
         forget_session(page, request.session_hash)
 
-    with SafeBlocks(title=TITLE, delete_cache=(30, FILE_LIFETIME_SECONDS), analytics_enabled=False) as page:
-        gr.HTML(f"<h1>{TITLE}</h1><p>{PURPOSE}</p>", elem_id="title")
+    title = PHRASES[ENGLISH]["page.title"]  # for links to the page, which are made without a browser
+    with SafeBlocks(title=title, delete_cache=(30, FILE_LIFETIME_SECONDS), analytics_enabled=False) as page:
+        with gr.Column(elem_id="title"):
+            gr.HTML(f"<h1>{phrase('page.title')}</h1>")
+            gr.HTML(f"<p>{phrase('page.purpose')}</p>")
         example = ExampleView(context)
         add_api(context)  # first: gradio numbers a name that an event of a tab has taken
         with gr.Tabs():
-            with gr.Tab("Photo", id="photo"):
+            with gr.Tab(phrase("tab.photo"), id="photo"):
                 made = add_photo(context, example)
-            with gr.Tab("Webcam", id="webcam"):
+            with gr.Tab(phrase("tab.webcam"), id="webcam"):
                 add_webcam(context, example)
-            with gr.Tab("Video", id="video"):
+            with gr.Tab(phrase("tab.video"), id="video"):
                 add_video(context)
-            with gr.Tab("Gallery", id="gallery"):
+            with gr.Tab(phrase("tab.gallery"), id="gallery"):
                 add_gallery(context, made)
-        gr.HTML(f"<p>{PRIVACY}</p>", elem_classes="page-privacy")
+        gr.HTML(f"<p>{phrase('page.privacy')}</p>", elem_classes="page-privacy")
         add_about(context, page, local=local)
         add_example_faces(context, example, ["#steps", "#video-steps"])
+        page.load(None, js=TITLE)
         page.unload(forget)
         page.queue(max_size=64, api_open=False)
     return page

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
 from demo.errors import visitor_errors
+from demo.languages.phrases import say
 from demo.server.gradio_patches import UploadsOnly
 
 if TYPE_CHECKING:  # brings PyTorch, which the page does not wait for
@@ -48,7 +49,7 @@ class PhotoInput(UploadsOnly, gr.Image):
             return None
         with visitor_errors():
             if not Path(payload.path).exists():
-                raise PictureError("This photo has been deleted here in the meantime: choose it again.")
+                raise PictureError(say("error.photo_gone"))
             return Photo(self.read(Path(payload.path)), Path(payload.path))
 
     def example_payload(self) -> Any:  # for the page on the API

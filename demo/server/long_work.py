@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from demo.errors import nothing_html
+from demo.languages.phrases import say
+
 # One at a time, and in a queue of its own: it must not keep those who want one photo waiting for minutes.
 LONG_WORK_QUEUE: dict[str, Any] = {"concurrency_id": "long work", "concurrency_limit": 1}
-WAITING_HTML = '<p class="nothing">Waiting for a turn…</p>'  # gradio writes the place in the queue over it
 
 
 class LongWork:
@@ -38,21 +40,27 @@ class LongWork:
         """Whether `stop` was called."""
         return self._stop.is_set()
 
-    def progress(self, done: float, total: float, unit: str = "") -> str:
-        """A progress bar and the time left, as HTML. unit: of `done` and `total`; without it a percentage is shown."""
+    def progress(self, done: float, total: float, *, results: bool = False) -> str:
+        """A progress bar and the time left, as HTML. results: whether `done` counts results."""
         share = min(done / total, 1.0) if total > 0 else 0.0
-        left = f", {time_left((time.monotonic() - self._began) * (1 - share) / share)}" if 0 < share < 1 else ""
-        words = f"{done:.0f} of {total:.0f} {unit}" if unit else f"{share:.0%}"
-        return (
-            f'<div class="progress"><progress value="{share:.3f}" max="1" aria-label="Progress"></progress>'
-            f"<p>{words}{left}</p></div>"
-        )
+        counted = say("work.results", done=round(done), total=round(total))
+        words = counted if results else say("work.percent", percent=round(100 * share))
+        if 0 < share < 1:
+            left = time_left((time.monotonic() - self._began) * (1 - share) / share)
+            words = say("work.and_time", progress=words, time=left)
+        bar = f'<progress value="{share:.3f}" max="1" aria-label="{say("work.progress")}"></progress>'
+        return f'<div class="progress">{bar}<p>{words}</p></div>'
 
 
 def time_left(seconds: float) -> str:
     """Seconds in words, rounded as coarsely as such an estimate is."""
     if seconds < 10:
-        return "a few seconds left"
+        return say("work.moments")
     if seconds < 55:
-        return f"about {round(seconds / 10) * 10} s left"
-    return f"about {max(1, round(seconds / 60))} min left"
+        return say("work.seconds", seconds=round(seconds / 10) * 10)
+    return say("work.minutes", minutes=max(1, round(seconds / 60)))
+
+
+def waiting_html() -> str:
+    """What is shown until the work begins; gradio writes the place in the queue over it."""
+    return nothing_html(say("work.turn"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.errors import SERVER_FAULT, is_server_fault, log_refusal
+from demo.errors import SERVER_FAULT, SERVER_FAULTS, is_server_fault, log_refusal
 from demo.server.gradio_patches import MALFORMED, upload_folder
 
 API = "/gradio_api/"
@@ -106,7 +106,7 @@ class _Answer:
         """Ends what is still open: a failed answer, or a stream that gradio broke off."""
         if self._failed is not None:
             sentence = _sentence(self._failed)
-            await _answer(self._send, 500 if sentence == SERVER_FAULT else 400, sentence)
+            await _answer(self._send, 500 if sentence in SERVER_FAULTS else 400, sentence)
         elif self.begun and not self._ended:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 

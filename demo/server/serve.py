@@ -9,6 +9,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from cyclegan_core.errors import CycleganError
+from demo.languages.phrases import I18N, SCRIPT
 from demo.server.gradio_patches import return_files_over_mcp, use_small_sessions
 from demo.server.request_limits import RequestLimits
 from demo.tabs.video.limits import MAX_FILE_BYTES  # of a video; photos are checked as they are read
@@ -30,6 +31,8 @@ def serve(page: gr.Blocks, host: str, port: int) -> None:
             quiet=True,
             theme=page_theme(),
             css_paths=sorted(Path(__file__).parents[1].rglob("*.css")),
+            head=f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
+            i18n=I18N,
             footer_links=["api"],
             max_file_size=MAX_FILE_BYTES,
             run_history=False,

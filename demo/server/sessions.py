@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from cyclegan_core.errors import CycleganError
+from demo.languages.phrases import say
 
 if TYPE_CHECKING:
     from cyclegan_core.video.stream import FaceStream
@@ -122,7 +123,7 @@ class Sessions:
                 return session
             if ahead == len(line):
                 if ahead >= MOST_WAITING:
-                    raise CycleganError("Too many people want to use the webcam at the moment: try again later.")
+                    raise CycleganError(say("error.webcam_full"))
                 ticket = secrets.token_urlsafe(16)
             self._waiting[str(ticket)] = now
             return Waiting(str(ticket), ahead + 1)
@@ -134,11 +135,11 @@ class Sessions:
             self._forget(now)
             session = self._sessions.get(token) if isinstance(token, str) else None
             if session is None:
-                raise EndedError("Your stream has ended: start again.")
+                raise EndedError(say("error.stream_ended"))
             oldest = min(self._sessions.values(), key=lambda session: session.began)
             if self._waiting and session is oldest and now - session.began > TURN_SECONDS:
                 del self._sessions[session.token]
-                raise EndedError("Others were waiting, so your turn has ended: you are in line for the next.")
+                raise EndedError(say("error.turn_ended"))
             return session
 
     def end(self, token: object) -> None:

@@ -82,6 +82,9 @@ def test_what_lies_there_instead_is_said(tmp_path: Path) -> None:
         opened(tmp_path)
     with pytest.raises(CycleganError, match=r"there is no folder .*nowhere$"):
         opened(tmp_path / "nowhere")
+    (tmp_path / "set.zip").write_bytes(b"")
+    with pytest.raises(CycleganError, match=r"set.zip is a file$"):
+        opened(tmp_path / "set.zip")
 
 
 def test_an_output_among_the_pictures_is_refused(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_what_is_held_out_and_shown_is_cut_by_the_same_rule_in_the_middle(data: 
 
 def test_crops_of_faces_are_not_cut_again(data: Path) -> None:
     (data / "crops.json").write_text(json.dumps({"template": TIGHT_TEMPLATE, "margin": 0.0, "size": 40}))
-    with pytest.raises(CycleganError, match=r"set are crops of faces, .* leave out preprocess=crop"):
+    with pytest.raises(CycleganError, match=r"set are crops of faces, .* set preprocess=center_crop instead of crop"):
         opened(data)
 
 

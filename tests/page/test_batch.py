@@ -19,9 +19,10 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.inference.translator import FaceTranslator
 from cyclegan_core.translations.translation import Translation
+from demo.languages.phrases import say
 from demo.server.files import Files
 from demo.tabs.gallery import batch as batch_module
-from demo.tabs.gallery.batch import MOST_PHOTOS, NO_FACE, TABLE_NAME, Batch, Request, Result, table, view_of
+from demo.tabs.gallery.batch import MOST_PHOTOS, TABLE_NAME, Batch, Request, Result, table, view_of
 from tests import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -148,7 +149,12 @@ def test_table_says_what_was_found(tmp_path: Path, studio: Studio, files: Files)
     assert float(found["left_eye_x"]) == pytest.approx(30 + 100 * TIGHT_TEMPLATE[0][0], abs=0.06)
     assert float(found["mouth_right_y"]) == pytest.approx(20 + 100 * TIGHT_TEMPLATE[4][1], abs=0.06)
     assert (found["direction"], found["result"], found["problem"]) == ("To female", "a-to-female.jpg", "")
-    assert (missing["file"], missing["face"], missing["result"], missing["problem"]) == ("dark.jpg", "", "", NO_FACE)
+    assert (missing["file"], missing["face"], missing["result"], missing["problem"]) == (
+        "dark.jpg",
+        "",
+        "",
+        say("no_face"),
+    )
 
 
 def test_real_photograph_with_two_faces(translator: FaceTranslator, files: Files) -> None:

@@ -18,12 +18,13 @@ from cyclegan_core.inference.registry import Status, TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from demo.context import PageContext
 from demo.file_input import MOST_FILES, FileInput
+from demo.languages.phrases import say
 from demo.server.files import Files
 from demo.server.long_work import LongWork, time_left
 from demo.tabs.gallery import history, model_cards
 from demo.tabs.gallery.batch import Request
-from demo.tabs.gallery.history import GONE, NOTHING, Item, card, delete, existing, merged, show
-from demo.tabs.gallery.tab import BUSY, EMPTY, FIRST, WHICH, GalleryActions, Outcome, add_gallery, requests_for
+from demo.tabs.gallery.history import Item, card, delete, existing, merged, show
+from demo.tabs.gallery.tab import GalleryActions, Outcome, add_gallery, empty_html, requests_for
 from tests import ROOT
 from tests.page.test_batch import FaceInBright
 
@@ -80,12 +81,11 @@ def test_results_come_one_after_the_other(actions: GalleryActions, photos: list[
 
 
 def test_chosen_translations_are_each_followed_by_the_next(context: PageContext) -> None:
-    studio, words = context.studio(), {FEMALE: "To female", MALE: "To male"}
-    assert requests_for(studio, [FEMALE, MALE, FEMALE], "", words) == [
+    assert requests_for(context, [FEMALE, MALE, FEMALE], "") == [
         Request("To female", FEMALE),
         Request("To male", MALE),
     ]
-    assert requests_for(studio, [FEMALE], MALE, words) == [Request("To female, then to male", f"{FEMALE}+{MALE}")]
+    assert requests_for(context, [FEMALE], MALE) == [Request("To female, then to male", f"{FEMALE}+{MALE}")]
 
 
 def test_stop_ends_it_and_keeps_what_is_there(actions: GalleryActions, photos: list[Path]) -> None:
@@ -100,7 +100,7 @@ def test_stop_ends_it_and_keeps_what_is_there(actions: GalleryActions, photos: l
 
 
 def test_what_is_missing_is_asked_for(actions: GalleryActions, photos: list[Path]) -> None:
-    for given, steps, sentence in ((([]), [FEMALE], FIRST), (photos, [], WHICH)):
+    for given, steps, sentence in ((([]), [FEMALE], say("gallery.first")), (photos, [], say("gallery.which"))):
         with pytest.raises(gr.Error) as refused:
             actions.begin(given, steps, None)
         assert refused.value.message == sentence
@@ -113,9 +113,9 @@ def test_one_go_at_a_time(actions: GalleryActions, photos: list[Path]) -> None:
     next(first)
     with pytest.raises(gr.Error) as refused:
         actions.begin(photos, [FEMALE], work)
-    assert refused.value.message == BUSY
+    assert refused.value.message == say("gallery.busy")
     ((said, *_),) = actions.translate(photos, [FEMALE], "", 1.0, work)
-    assert BUSY in said
+    assert say("gallery.busy") in said
     assert work.running, "the second has not ended the first"
     del first
     assert not work.running
@@ -147,9 +147,9 @@ def test_deleting_the_results_deletes_their_files(actions: GalleryActions, photo
     assert outcome.archive.is_file()
     said, grid, *_, left = actions.delete(outcome, [])
     assert "Deleted." in said
-    assert (grid, left) == (EMPTY, None)
+    assert (grid, left) == (empty_html(), None)
     assert not any(file.exists() or file.parent.exists() for file in [*files, outcome.archive])
-    assert actions.delete(None, [])[1] == EMPTY
+    assert actions.delete(None, [])[1] == empty_html()
 
 
 def made_here(files: Files, words: str, before: str | None = None) -> Item:
@@ -171,7 +171,7 @@ def test_history_shows_the_newest_first_and_each_once(entries: list[Item]) -> No
     page = show(entries)
     assert page.index("one") < page.index("three")
     assert page.count('aria-label="Delete ') == 3
-    assert NOTHING in show([])
+    assert say("gallery.nothing") in show([])
 
 
 def test_deleting_one_leaves_what_others_need(entries: list[Item]) -> None:
@@ -191,11 +191,11 @@ def test_deleted_files_are_left_out_with_a_note(entries: list[Item]) -> None:
     Path(entries[1].after).unlink()
     left, page, button = part.shown(entries)
     assert left == [entries[0], entries[2]] == existing(entries)
-    assert GONE in page
+    assert say("gallery.gone") in page
     assert "two" not in page
     assert button.visible
     left, page, _ = part.shown(left)
-    assert GONE not in page
+    assert say("gallery.gone") not in page
 
 
 def test_visitor_deletes_only_what_is_their_own(entries: list[Item], tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_visitor_deletes_only_what_is_their_own(entries: list[Item], tmp_path: P
     assert left == entries[:2]
     left, page, _ = part._delete_all(left)
     assert left == []
-    assert NOTHING in page
+    assert say("gallery.nothing") in page
     assert not any(Path(file).exists() for made in entries for file in made.files)
 
 
@@ -313,9 +313,9 @@ def test_time_left_is_no_more_exact_than_it_can_be(seconds: float, words: str) -
 def test_progress_says_how_far_it_is() -> None:
     work = LongWork()
     with work.turn():
-        assert ">0 of 0 results<" in work.progress(0, 0, "results")
-        assert ">7 of 50 results, " in work.progress(7, 50, "results")
-        assert ">50 of 50 results<" in work.progress(50, 50, "results")
+        assert ">0 of 0 results<" in work.progress(0, 0, results=True)
+        assert ">7 of 50 results, " in work.progress(7, 50, results=True)
+        assert ">50 of 50 results<" in work.progress(50, 50, results=True)
         assert ">25%, " in work.progress(0.25, 1)
 
 

@@ -19,11 +19,12 @@ from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.translation import Translation
 from demo.context import PageContext
+from demo.languages.phrases import say
 from demo.pictures import SHOWN_SIDE
 from demo.server.files import Files
 from demo.tabs.photo import view
-from demo.tabs.photo.actions import FIRST, GONE, UNALTERED, PhotoActions
-from demo.tabs.photo.example import STATUS, ExampleView
+from demo.tabs.photo.actions import PhotoActions
+from demo.tabs.photo.example import ExampleView
 from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState
 from demo.tabs.photo.saving import JPEG, PNG
 from demo.tabs.photo.view import COMPARISON, EXAMPLES, LOOP, WHOLE
@@ -296,7 +297,7 @@ def test_loop_fades_from_before_to_after_and_back_in_two_seconds(actions: PhotoA
 def test_nothing_is_compared_before_there_is_a_translation(actions: PhotoActions, uploads: Path) -> None:
     _, state = opened(actions, wall(uploads))
     for what in (COMPARISON, LOOP):
-        with pytest.raises(gr.Error, match=UNALTERED):
+        with pytest.raises(gr.Error, match=say("error.unaltered")):
             saved(actions, state, what)
 
 
@@ -316,13 +317,13 @@ def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(actions: 
 def test_example_shows_what_the_page_does_before_there_is_a_photo(context: PageContext, runs: list[str]) -> None:
     example = ExampleView(context)
     shown = example.get()
-    assert (shown["status"], shown["photo"], shown["step"]) == (STATUS, None, FEMALE)
+    assert (shown["status"], shown["photo"], shown["step"]) == (say("photo.example_shown"), None, FEMALE)
     assert steps_of(shown["cards"]) == [FEMALE, MALE]
     pictures = [shown["before"], shown["after"], *(card["picture"] for card in shown["cards"])]
     assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures), "files would be deleted"
     assert len(set(pictures)) == 4
     runs.clear()
-    assert example.get() is shown
+    assert example.get() == shown
     assert runs == []
 
 
@@ -358,7 +359,7 @@ def test_choices_from_outside_are_not_trusted(actions: PhotoActions, photo: Path
 
 @pytest.mark.parametrize("sent", [None, {}, [], "words", {"path": 7}, {"example": 99}, {"example": -1}, {"path": "\0"}])
 def test_only_uploaded_photos_are_opened(actions: PhotoActions, sent: Any) -> None:
-    with pytest.raises(gr.Error, match=FIRST):
+    with pytest.raises(gr.Error, match=say("error.photo_first")):
         actions.open_photo(gr.EventData(None, sent))
 
 
@@ -366,16 +367,16 @@ def test_files_of_the_server_are_not_opened(actions: PhotoActions, uploads: Path
     other = picture_of(tmp_path / "other.png")
     (uploads / "link.png").symlink_to(other)
     for path in (other, uploads / "link.png", uploads / ".." / "other.png", Path("/etc/passwd"), Path("README.md")):
-        with pytest.raises(gr.Error, match=FIRST):
+        with pytest.raises(gr.Error, match=say("error.photo_first")):
             actions.open_photo(event(path=str(path)))
 
 
 def test_what_is_missing_is_asked_for(actions: PhotoActions, photo: Path) -> None:
     _, state = opened(actions, photo)
     refused: list[tuple[str, Callable[[], Any]]] = [
-        (GONE, lambda: actions.edit(event(step=MALE), None)),
-        (GONE, lambda: actions.strengthen(event(), None)),
-        (GONE, lambda: actions.save(event(what=WHOLE, form=PNG), None)),
+        (say("error.photo_gone"), lambda: actions.edit(event(step=MALE), None)),
+        (say("error.photo_gone"), lambda: actions.strengthen(event(), None)),
+        (say("error.photo_gone"), lambda: actions.save(event(what=WHOLE, form=PNG), None)),
         ("no such face", lambda: actions.save(event(what="7", form=PNG), state)),
         ("no such face", lambda: actions.save(event(what=[], form=PNG), state)),
     ]

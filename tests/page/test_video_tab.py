@@ -16,12 +16,13 @@ from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG
 from cyclegan_core.video.translate import VideoReport
 from demo.context import PageContext
+from demo.languages.phrases import say
 from demo.server.files import Files
 from demo.server.long_work import LongWork
 from demo.tabs.video import limits, tab
 from demo.tabs.video.limits import check
-from demo.tabs.video.preview import CAPTION, NO_FACE, FirstFrame, VideoPreview
-from demo.tabs.video.tab import BUSY, FIRST, VideoActions, add_video, sentences
+from demo.tabs.video.preview import FirstFrame, VideoPreview
+from demo.tabs.video.tab import VideoActions, add_video, sentences
 from tests.video.test_translate_video import Still, make_video
 
 FEMALE, MALE = "gender:to_female", "gender:to_male"
@@ -74,7 +75,7 @@ def test_video_comes_out_with_its_sound_and_says_how_far_it_is(actions: VideoAct
 def test_what_is_missing_is_asked_for(actions: VideoActions, clip: Path) -> None:
     with pytest.raises(gr.Error) as refused:
         actions.begin([], None)
-    assert refused.value.message == FIRST
+    assert refused.value.message == say("video.first")
     assert isinstance(actions.begin([clip], None)[0], LongWork)
     *_, (said, _) = run(actions, clip, step=None)
     assert "Choose a translation first." in said
@@ -86,9 +87,9 @@ def test_one_video_at_a_time(actions: VideoActions, clip: Path) -> None:
     next(first)
     with pytest.raises(gr.Error) as refused:
         actions.begin([clip], work)
-    assert refused.value.message == BUSY
+    assert refused.value.message == say("video.busy")
     ((said, _),) = run(actions, clip, work)
-    assert BUSY in said
+    assert say("video.busy") in said
     assert work.running
 
 
@@ -207,7 +208,7 @@ def test_first_frame_is_shown_in_every_direction_before_the_work(
     preview: VideoPreview, context: PageContext, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown, cards, frame = preview_of(preview, clip)
-    assert CAPTION in shown
+    assert say("video.preview") in shown
     assert len(re.findall(r"data:image/jpeg", cards)) == 2
     female = sheet_of(shown)
 
@@ -228,7 +229,7 @@ def test_preview_says_where_no_face_is_found(
 ) -> None:
     monkeypatch.setattr(context.studio(), "find_faces", lambda picture: [])
     shown, cards, _ = preview_of(preview, clip)
-    assert NO_FACE in shown
+    assert say("video.no_face_yet") in shown
     assert cards == ""
 
 

@@ -25,11 +25,12 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations import catalog
 from demo.context import PageContext
+from demo.languages.phrases import say
 from demo.server.files import Files
 from demo.server.serve import serve
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
-from demo.tabs.webcam.tab import SOMETHING, Answer, Webcam, add_webcam
+from demo.tabs.webcam.tab import Answer, Webcam, add_webcam
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -267,7 +268,7 @@ def test_what_goes_wrong_inside_is_no_secret_for_the_visitor(
         raise RuntimeError(secret)
 
     monkeypatch.setattr(webcam.sessions.get(token).stream, "process", fail)
-    assert frame(webcam, token) == {"error": SOMETHING}
+    assert frame(webcam, token) == {"error": say("error.webcam")}
     logged = capsys.readouterr().err
     assert "RuntimeError" in logged
     assert secret not in logged

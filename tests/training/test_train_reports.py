@@ -22,6 +22,7 @@ from train.config.schedule import Budget
 from train.evaluation import features
 from train.training import loop, snapshots
 from train.training.distributed import ProcessGroup
+from train.training.initialisation import read_initialisation
 
 MODES = {
     "grey.png": "L", "grey_alpha.png": "LA", "palette.png": "P", "bits.png": "1", "alpha.png": "RGBA",
@@ -178,6 +179,26 @@ def test_an_output_among_the_pictures_is_refused_before_anything_is_written(
         assert run.main(asked) == 1
         assert "lies among the pictures of trainB" in capsys.readouterr().err
     assert len(list((data / "trainB").iterdir())) == 4
+
+
+@pytest.mark.parametrize("initialised", [False, True])
+def test_without_a_checkpoint_a_run_begins_anew_and_what_was_there_stays(
+    initialised: bool, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = go(crops, tmp_path, pictures=8)
+    shutil.copytree(tmp_path / "translation", tmp_path / "best")
+    (tmp_path / "checkpoint.pt").unlink()
+    initialisation = read_initialisation(str(tmp_path)) if initialised else None
+    second = go(crops, tmp_path, pictures=4, initialisation=initialisation)
+    (aside,) = tmp_path.glob("earlier-*")
+    assert f"what an earlier run has left is in {aside} now" in capsys.readouterr().out
+    assert {path.name for path in aside.iterdir()} >= {"translation", "best", "log.jsonl", "samples_00000008.png"}
+    kept = Translation.load(aside / "translation")
+    assert all(torch.equal(a, b) for a, b in zip(weights(first), weights(kept), strict=True))
+    assert second.config.training["pictures"] == 4
+    assert not (tmp_path / "best").exists()
+    go(crops, tmp_path, pictures=8)
+    assert len(list(tmp_path.glob("earlier-*"))) == 1, "a run that resumes moves nothing"
 
 
 def test_a_sheet_that_cannot_be_written_costs_a_note(

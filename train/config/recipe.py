@@ -155,6 +155,7 @@ def grown_config(config: TrainConfig, size: int | None) -> TrainConfig:
     return config.with_fields(
         {
             "size": size,
+            "load_size": config.load_size and factor * config.load_size,
             "generator_arguments": grown_generator(config.generator, config.generator_arguments, factor),
             "discriminator": discriminator,
             "discriminator_arguments": arguments,

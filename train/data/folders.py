@@ -96,8 +96,8 @@ def _side(data: Path, size: int, preprocess: Preprocess | None) -> int:
         return stored_size(data, size)
     if _described(data):
         raise CycleganError(
-            f"the pictures in {data.resolve().name} are crops of faces, which the networks see whole; leave out "
-            f"preprocess={preprocess.rule} (zoom and shift move them a little)"
+            f"the pictures in {data.resolve().name} are crops of faces, which the networks see whole: set "
+            f"preprocess=center_crop instead of {preprocess.rule} (zoom and shift move them a little)"
         )
     return preprocess.size
 

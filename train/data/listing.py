@@ -133,6 +133,8 @@ def _what_is_there(folder: Path) -> str:
     """The end of a sentence: what lies where a folder should be that is not there."""
     try:
         names = sorted(path.name for path in folder.parent.iterdir() if path.is_dir() and path.name[0] != ".")
+    except NotADirectoryError:
+        return f": {folder.parent} is a file"
     except OSError:
         return f": there is no folder {folder.parent}" if not folder.parent.exists() else ""
     found = f"only {', '.join(names[:4])}{' and more' if len(names) > 4 else ''}" if names else "no folder at all"

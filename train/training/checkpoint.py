@@ -79,7 +79,7 @@ def resume_checkpoint(folder: Path) -> dict[str, Any] | None:
         path.rename(aside)
         raise CycleganError(
             f"{path.name} in {folder.name} is damaged and is now called {aside.name}; the same command begins anew, "
-            f"and with --init {folder / 'translation'} it begins with what was trained"
+            f"and with --init {folder / 'translation'} it begins with what was trained, which stays"
         ) from error
 
 

@@ -24,6 +24,7 @@ from train.training.distributed import ProcessGroup
 from train.training.initialisation import Initialisation, initialise
 from train.training.networks import build_networks
 from train.training.objectives import depends_on_the_batch
+from train.training.run_folder import set_aside
 from train.training.snapshots import SHOWN, Snapshots
 from train.training.state import TrainingState
 from train.training.step import training_step
@@ -56,6 +57,7 @@ def train(
     torch.manual_seed(config.seed)
     saved = group.call_on_main_process(lambda: resume_checkpoint(output))
     check_same(config, saved, output)
+    aside = set_aside(output) if saved is None and group.is_main_process else None
 
     nets = build_networks(config, group.device)
     if initialisation and not saved:
@@ -76,6 +78,8 @@ def train(
             "note: batch norm and minibatch_std see the pictures of their own process only: results depend on how "
             "many processes share a batch"
         )
+    if aside:
+        log.say(f"note: there is no checkpoint to resume; what an earlier run has left is in {aside} now")
     if saved:
         log.say(f"Resumed after {state.pictures:,} pictures and {state.seconds / 60:.1f} minutes")
     validator = None

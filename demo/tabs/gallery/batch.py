@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from cyclegan_core.inference.sentences import NO_FACE, describe
+from cyclegan_core.inference.sentences import describe
 from demo.errors import log_traceback
+from demo.languages.phrases import say, say_count
 from demo.pictures import generate, result_suffix
 from demo.server.files import Files
 from demo.tabs.gallery.unzip import Archive, is_zip, plain_name
@@ -109,8 +110,7 @@ class Batch:
         self.notes: list[str] = []
         sources = self._sources(uploads)
         if len(sources) > MOST_PHOTOS:
-            rest = _count(len(sources) - MOST_PHOTOS, "more is", "more are")
-            self.notes.append(f"The first {MOST_PHOTOS} photos are taken; {rest} left out: send the rest afterwards.")
+            self.notes.append(say_count("gallery.too_many", len(sources) - MOST_PHOTOS, most=MOST_PHOTOS))
         self._todo = sources[:MOST_PHOTOS]
         self.photos = len(self._todo)
         self.total = self.photos * len(self._chains)
@@ -137,8 +137,7 @@ class Batch:
         for number, source in enumerate(self._todo):
             why = self._why_to_end(stopped)
             if why:
-                left = _count(self.photos - number, "photo was", "photos were")
-                self.notes.append(f"{why} {left} not translated.")
+                self.notes.append(f"{why} {say_count('gallery.left', self.photos - number)}")
                 return
             for index, result in enumerate(self._translate(source), 1):
                 self.done = number * len(self._chains) + (index if result.words else len(self._chains))
@@ -155,11 +154,11 @@ class Batch:
 
     def _why_to_end(self, stopped: Callable[[], bool]) -> str | None:
         if stopped():
-            return "Stopped."
+            return say("gallery.stopped")
         if time.monotonic() > self._ends:
-            return "The time for one go is up."
+            return say("gallery.time_up")
         if self._path.exists() and self._path.stat().st_size > MAX_RESULT_BYTES:
-            return f"The ZIP has reached {MAX_RESULT_BYTES // 10**9} GB."
+            return say("gallery.zip_full", gigabytes=MAX_RESULT_BYTES // 10**9)
         return None
 
     def _sources(self, uploads: Sequence[Path]) -> list[_Source]:
@@ -178,8 +177,7 @@ class Batch:
             skipped += archive.skipped
             sources += [_Source(plain_name(info), partial(archive.extract, info)) for info in archive.pictures]
         if skipped:
-            files = _count(skipped, "file in the ZIP was", "files in the ZIP were")
-            self.notes.append(f"{files} skipped: hidden, or no picture.")
+            self.notes.append(say_count("gallery.skipped", skipped))
         return sources
 
     def _translate(self, source: _Source) -> Iterator[Result]:
@@ -216,7 +214,7 @@ class Batch:
         faces = [] if whole else found
         layers = generate(studio, picture, faces, [chain] * len(faces) or [chain])
         if not any(layers):
-            return self._failed(source, words, NO_FACE, before)
+            return self._failed(source, words, say("no_face"), before)
         result = studio.blend(picture, layers, self._strength).picture
         name = self._unique_name(path, chain, result_suffix(photo, path))
         file = self._files.new(name)
@@ -294,7 +292,7 @@ def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _present(path: Path, _: Path) -> Path:
     if not path.exists():
-        raise PictureError(f"{path.name} has been deleted here in the meantime: choose it again.")
+        raise PictureError(say("error.file_gone", name=path.name))
     return path
 
 
@@ -306,8 +304,4 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, CycleganError):
         return str(error)
     log_traceback(error)
-    return "Something went wrong with this photo. Try it again, or try another one."
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
+    return say("gallery.photo_failed")

@@ -11,11 +11,10 @@ from urllib.parse import quote
 import gradio as gr
 
 from demo.errors import status_html, visitor_errors
+from demo.languages.phrases import phrase, say
 from demo.server.files import FILE_LIFETIME_SECONDS
 
 MOST_ENTRIES = 400
-NOTHING = "Nothing yet. What you make in this visit comes here, for ten minutes."
-GONE = "What was older than ten minutes has been deleted."
 # One listener for all buttons, as they come and go. A picture that is gone on the server is shown no more.
 LISTEN = """
 element.addEventListener('click', (event) => {
@@ -65,10 +64,11 @@ def card(made: Item, buttons: str = "") -> str:
         look += f' style="width:{100 / side:.2f}%;left:{-100 * left / side:.2f}%;top:{-100 * top / side:.2f}%"'
     return (
         f'<li><figure><label class="flip {"close" if made.view else "whole"}">'
-        f'<input type="checkbox" aria-label="Show the original of {named}">'
+        f'<input type="checkbox" aria-label="{say("gallery.show_original", words=named)}">'
         f'<img src="{address(made.after)}" alt="{named}" {look}>'
-        f'<img src="{address(made.before)}" alt="The original" class="before" {look}>'
-        f'<span aria-hidden="true"></span></label><figcaption>{named}<span>{_opened(made)}{buttons}</span></figcaption>'
+        f'<img src="{address(made.before)}" alt="{say("original")}" class="before" {look}>'
+        f'<span aria-hidden="true" data-before="{say("before")}" data-after="{say("after")}"></span></label>'
+        f"<figcaption>{named}<span>{_opened(made)}{buttons}</span></figcaption>"
         "</figure></li>"
     )
 
@@ -83,8 +83,9 @@ def failed_card(words: str, problem: str, before: str | None) -> str:
 
 
 def _opened(made: Item) -> str:
-    label = f"Open {html.escape(made.words)}"
-    return f'<a href="{address(made.after)}" target="_blank" rel="noopener" aria-label="{label}">Open</a>'
+    label = say("gallery.open_this", words=html.escape(made.words))
+    link = f'<a href="{address(made.after)}" target="_blank" rel="noopener" aria-label="{label}">'
+    return f"{link}{say('gallery.open')}</a>"
 
 
 def address(file: str) -> str:
@@ -115,14 +116,14 @@ def delete(doomed: Iterable[Item], rest: Iterable[Item]) -> None:
 
 def show(history: Sequence[Item], *, gone: bool = False) -> str:
     """The history as HTML, each result with a button to delete it. gone: say that older results were deleted."""
-    note = status_html(GONE) if gone else ""
+    note = status_html(say("gallery.gone")) if gone else ""
     if not history:
-        return note or status_html(NOTHING)
+        return note or status_html(say("gallery.nothing"))
     items = []
     for made in history:
-        label = f"Delete {html.escape(made.words)}"
-        button = f'<button type="button" data-key="{html.escape(made.key)}" aria-label="{label}">Delete</button>'
-        items.append(card(made, button))
+        label = say("gallery.delete_this", words=html.escape(made.words))
+        button = f'<button type="button" data-key="{html.escape(made.key)}" aria-label="{label}">'
+        items.append(card(made, f"{button}{say('gallery.delete')}</button>"))
     return f'{note}<ol class="cards">{"".join(items)}</ol>'
 
 
@@ -132,8 +133,10 @@ class History:
     def __init__(self) -> None:
         # No file is kept for longer, and the list shall not outlive them by much.
         self.entries = gr.State([], time_to_live=2 * FILE_LIFETIME_SECONDS)
-        self.grid = gr.HTML(show([]), elem_id="history", js_on_load=LISTEN)
-        self.delete_all = gr.Button("Delete all of these", size="sm", visible=False, elem_id="delete-all")
+        self.grid = gr.HTML(
+            f'<div role="status"><p>{phrase("gallery.nothing")}</p></div>', elem_id="history", js_on_load=LISTEN
+        )
+        self.delete_all = gr.Button(phrase("gallery.delete_all"), size="sm", visible=False, elem_id="delete-all")
         private: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
         shown = [self.entries, self.grid, self.delete_all]
         self.grid.click(self._delete_one, self.entries, shown, **private)

@@ -14,13 +14,12 @@ from cyclegan_core import images
 from cyclegan_core.translations import catalog
 from demo.context import PageContext
 from demo.errors import visitor_errors
+from demo.languages.phrases import phrase, say, say_word
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status
 
 SHEET_FILE = "sheet.jpg"  # which train/publishing/card.py writes beside a card
-SHEET = "Test faces drawn at random, not chosen: each row of photos above, what was made of them below."
-ALT = "test faces before and after"
 SHEET_SIDE = 720  # pixels, at which it is shown
 NUMBERS = "How good it is"  # the card's heading over the measured numbers
 
@@ -43,8 +42,8 @@ def numbers_of(text: str) -> str:
 def head(status: "Status") -> str:
     """HTML with the title of a translation and one sentence on its quality."""
     quality = status.config.training.get("quality") if status.config else None
-    words = quality if isinstance(quality, str) else status.about
-    return f'<div class="example"><h3>{html.escape(status.title)}</h3><p>{html.escape(words)}</p></div>'
+    words = quality if isinstance(quality, str) else say_word("about", status.entry, status.about)
+    return f'<div class="example"><h3>{html.escape(_title(status))}</h3><p>{html.escape(words)}</p></div>'
 
 
 def sheet_of(status: "Status") -> str:
@@ -52,8 +51,13 @@ def sheet_of(status: "Status") -> str:
     sheet = status.card and status.card.parent / SHEET_FILE
     if not sheet or not sheet.is_file():
         return ""
-    picture = f'<img src="{_data_url(sheet, sheet.stat().st_mtime)}" alt="{html.escape(status.title)}: {ALT}">'
-    return f'<figure class="sheet">{picture}<figcaption>{SHEET}</figcaption></figure>'
+    alt = say("gallery.sheet_of", title=html.escape(_title(status)))
+    picture = f'<img src="{_data_url(sheet, sheet.stat().st_mtime)}" alt="{alt}">'
+    return f'<figure class="sheet">{picture}<figcaption>{say("gallery.sheet")}</figcaption></figure>'
+
+
+def _title(status: "Status") -> str:
+    return say_word("title", status.entry, status.title)
 
 
 @lru_cache(maxsize=16)
@@ -78,7 +82,7 @@ def add_model_cards(context: PageContext) -> None:
                     sheet = gr.HTML()
                 with gr.Column(scale=7, min_width=300):
                     numbers = gr.Markdown()
-            with gr.Accordion("The whole model card", open=False, visible=False) as whole:
+            with gr.Accordion(phrase("gallery.card"), open=False, visible=False) as whole:
                 text = gr.Markdown()
         blocks += [column, title, sheet, numbers, whole, text]
 

@@ -10,30 +10,25 @@ import gradio as gr
 
 from cyclegan_core.errors import CycleganError
 from demo.context import PageContext
-from demo.errors import error_text, status_html, visitor_errors
+from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
+from demo.languages.phrases import inside_sentence, phrase, say, say_count
 from demo.server.files import FILE_LIFETIME_SECONDS
-from demo.server.long_work import LONG_WORK_QUEUE, WAITING_HTML, LongWork
+from demo.server.long_work import LONG_WORK_QUEUE, LongWork, waiting_html
 from demo.tabs.face_cards import FACE_CARDS
-from demo.tabs.gallery.batch import MOST_PHOTOS, Batch, Request
+from demo.tabs.gallery.batch import Batch, Request
 from demo.tabs.gallery.history import LISTEN, History, Item, card, delete, failed_card
 from demo.tabs.gallery.model_cards import add_model_cards
 
 if TYPE_CHECKING:
-    from cyclegan_core.inference.studio import Studio
+    pass
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
 # In the queue, past which gradio shows no errors, but waiting for nobody.
 CHECKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
-FIRST = "Choose photos, or a ZIP of photos, first."
-WHICH = "Choose at least one translation."
-EMPTY = '<p class="nothing">Results appear here, one after the other.</p>'
-BUSY = "Your last photos are still being worked on: wait for them, or stop that first."
 # Without its end, which browsers supply: where a text grows, only what is added to it is sent.
 CARDS = '<ol class="cards">'
-HINT = " Point at one, or tap it, to see the original."
-NOTHING_MORE = ("Nothing more", "")
 
 
 class GalleryActions:
@@ -46,25 +41,25 @@ class GalleryActions:
         """Checks the form. Returns the work, both buttons, the status and an empty grid; raises gr.Error."""
         with visitor_errors():
             if not photos:
-                raise CycleganError(FIRST)
+                raise CycleganError(say("gallery.first"))
             if not steps:
-                raise CycleganError(WHICH)
+                raise CycleganError(say("gallery.which"))
             if work and work.running:
-                raise CycleganError(BUSY)
-            buttons = gr.Button(interactive=False), gr.Button("Stop", visible=True, interactive=True)
+                raise CycleganError(say("gallery.busy"))
+            buttons = gr.Button(interactive=False), gr.Button(say("gallery.stop"), visible=True, interactive=True)
             work = LongWork()
             self._context.files.protect(work, photos)
-            return work, *buttons, WAITING_HTML, ""
+            return work, *buttons, waiting_html(), ""
 
     def translate(
         self, photos: list[Path], steps: list[str], then: str, strength: float, work: LongWork | None
     ) -> Iterator[tuple[Any, ...]]:
         """Yields the status, the grid, the ZIP button, the delete button and the outcome as results finish."""
-        grid = EMPTY
+        grid = empty_html()
         try:
             with visitor_errors():
                 if work is None or work.running:
-                    raise CycleganError(BUSY)
+                    raise CycleganError(say("gallery.busy"))
                 with work.turn():
                     for values in self._translate(photos, steps, then, strength, work):
                         grid = values[1]
@@ -81,23 +76,29 @@ class GalleryActions:
         waiting = *no_buttons(), None
         yield work.progress(0, 1), "", *waiting
         studio, files = self._context.studio(), self._context.files
-        words = {step: words for words, step in self._context.choices()}
         made: list[Item] = []
         grid = CARDS
-        with Batch(photos, requests_for(studio, steps, then, words), strength, studio, files) as batch:
+        with Batch(photos, requests_for(self._context, steps, then), strength, studio, files) as batch:
             for result in batch.run(work.stopped):
-                words_for_it = f"{result.photo}: {result.words.lower()}" if result.words else result.photo
+                words_for_it = result.photo
+                if result.words:
+                    words_for_it = say("gallery.caption", name=result.photo, words=inside_sentence(result.words))
                 if result.before and result.after:
                     made.append(Item(result.before, result.after, words_for_it, result.view))
                     grid += card(made[-1])
                 else:
                     grid += failed_card(words_for_it, result.problem or "", result.before)
                 notes = status_html(*batch.notes) if batch.notes else ""
-                yield work.progress(batch.done, batch.total, "results") + notes, grid, *waiting
+                yield work.progress(batch.done, batch.total, results=True) + notes, grid, *waiting
             path = batch.finish()
-        count = f"{len(made)} {'picture' if len(made) == 1 else 'pictures'} made.{HINT if made else ''}"
+        count = " ".join([say_count("gallery.made", len(made)), *([say("gallery.hint")] if made else [])])
         buttons = gr.DownloadButton(value=path and str(path), visible=path is not None), gr.Button(visible=bool(made))
-        yield status_html(count, *batch.notes), grid if batch.done else EMPTY, *buttons, Outcome(tuple(made), path)
+        yield (
+            status_html(count, *batch.notes),
+            grid if batch.done else empty_html(),
+            *buttons,
+            Outcome(tuple(made), path),
+        )
 
     def idle(self) -> tuple[Any, Any]:
         return gr.Button(interactive=True), gr.Button(visible=False)
@@ -105,7 +106,7 @@ class GalleryActions:
     def stop(self, work: LongWork | None) -> Any:
         if work:
             work.stop()
-        return gr.Button("Stopping…", interactive=False)
+        return gr.Button(say("gallery.stopping"), interactive=False)
 
     def delete(self, outcome: "Outcome | None", history: list[Item]) -> tuple[Any, ...]:
         """Deletes the ZIP and the results in the grid. Returns values like those of `translate`."""
@@ -114,7 +115,7 @@ class GalleryActions:
                 delete(outcome.made, history)
                 if outcome.archive:
                     rmtree(outcome.archive.parent, ignore_errors=True)
-            return status_html("Deleted."), EMPTY, *no_buttons(), None
+            return status_html(say("gallery.deleted")), empty_html(), *no_buttons(), None
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,14 @@ def no_buttons() -> tuple[Any, Any]:
     return gr.DownloadButton(visible=False, value=None), gr.Button(visible=False)
 
 
-def requests_for(studio: "Studio", steps: Sequence[str], then: str, words: dict[str, str]) -> list[Request]:
+def empty_html() -> str:
+    return nothing_html(say("gallery.empty"))
+
+
+def requests_for(context: PageContext, steps: Sequence[str], then: str) -> list[Request]:
     """The translations to make of every photo: one for each step, followed by `then`."""
     chains = ["+".join(step for step in (first, then) if step) for first in dict.fromkeys(steps)]
-    sentences = [", then ".join(words.get(str(s), s.direction) for s in studio.chain(chain)) for chain in chains]
-    return [Request(s[:1] + s[1:].lower(), chain) for s, chain in zip(sentences, chains, strict=True)]
+    return [Request(context.words(context.studio().chain(chain)), chain) for chain in chains]
 
 
 def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
@@ -142,12 +146,13 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
     made_elsewhere: the state that `add_photo` returns, with the latest result of the Photo tab.
     """
     actions = GalleryActions(context)
-    choices = context.choices()
-    gr.HTML("<h2>Many photos at once</h2>")
+    choices = context.offered_at_start()
+    nothing_more = (phrase("nothing_more"), "")
+    gr.HTML(f"<h2>{phrase('gallery.many')}</h2>")
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             photos = FileInput(
-                label=f"Up to {MOST_PHOTOS} photos, or a ZIP of them",
+                label=phrase("gallery.files"),
                 file_count="multiple",
                 height=200,
                 elem_id="photos",
@@ -155,35 +160,39 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
             steps = gr.CheckboxGroup(
                 choices,
                 value=[choices[0][1]] if choices else [],
-                label="Translations",
+                label=phrase("translations"),
                 elem_id="steps",
                 elem_classes=FACE_CARDS,
             )
-            then = gr.Dropdown([NOTHING_MORE, *choices], value="", label="Then, after each", filterable=False)
-            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength")
+            then = gr.Dropdown([nothing_more, *choices], value="", label=phrase("gallery.then"), filterable=False)
+            strength = gr.Slider(0, 1, value=1, step=0.01, label=phrase("strength"))
             with gr.Row():
-                button = gr.Button("Translate all", variant="primary", min_width=120)
-                stop = gr.Button("Stop", visible=False, min_width=120, elem_id="stop-batch")
+                button = gr.Button(phrase("gallery.translate"), variant="primary", min_width=120)
+                stop = gr.Button(phrase("gallery.stop"), visible=False, min_width=120, elem_id="stop-batch")
         with gr.Column(scale=7, min_width=300):
             status = gr.HTML(elem_id="batch-status")
             with gr.Row():
-                download = gr.DownloadButton("Download all as ZIP", variant="primary", visible=False, min_width=160)
-                delete_these = gr.Button("Delete these", visible=False, min_width=120, elem_id="delete-batch")
-            grid = gr.HTML(EMPTY, elem_id="batch", js_on_load=LISTEN)
-    gr.HTML("<h2>Made in this visit</h2>")
+                download = gr.DownloadButton(
+                    str(phrase("gallery.download")), variant="primary", visible=False, min_width=160
+                )
+                delete_these = gr.Button(
+                    phrase("gallery.delete_these"), visible=False, min_width=120, elem_id="delete-batch"
+                )
+            grid = gr.HTML(nothing_html(phrase("gallery.empty")), elem_id="batch", js_on_load=LISTEN)
+    gr.HTML(f"<h2>{phrase('gallery.visit')}</h2>")
     history = History()
     history.follow(made_elsewhere)
-    gr.HTML("<h2>Examples</h2>")
+    gr.HTML(f"<h2>{phrase('gallery.examples')}</h2>")
     add_model_cards(context)
     outcome, work = gr.State(time_to_live=2 * FILE_LIFETIME_SECONDS), gr.State()
 
     def refresh() -> tuple[Any, Any]:
         with visitor_errors():
             context.studio()  # waits until the translations are loaded
-            now = context.choices()
+            now = context.labelled()
             return (
                 gr.CheckboxGroup(now, value=[now[0][1]] if now else []),
-                gr.Dropdown([NOTHING_MORE, *now], value=""),
+                gr.Dropdown([(say("nothing_more"), ""), *now], value=""),
             )
 
     def archive(entries: list[Item], outcome: Outcome | None) -> tuple[Any, ...]:

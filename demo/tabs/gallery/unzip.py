@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
+from demo.languages.phrases import say
 
 MAX_UNPACKED_BYTES = 500 * 10**6
 MAX_LIST_BYTES = 4 * 2**20  # of the list at the ZIP's end, which is read at once: some 40,000 names
@@ -48,12 +49,12 @@ class Archive:
         try:
             self._file = _ReadInParts(path, "rb")
         except OSError as error:
-            raise PictureError(f"{self.name} has been deleted here in the meantime: choose it again.") from error
+            raise PictureError(say("error.file_gone", name=self.name)) from error
         try:
             self._zip = zipfile.ZipFile(self._file)
         except _ERRORS as error:
             self._file.close()
-            raise PictureError(f"{self.name} is damaged, or no ZIP: make it anew, or send the photos alone.") from error
+            raise PictureError(say("gallery.zip_damaged", name=self.name)) from error
         files = [info for info in self._zip.infolist() if not info.is_dir()]
         self.pictures = [info for info in files if _is_picture(_name(info))]
         self.skipped = len(files) - len(self.pictures)
@@ -61,26 +62,26 @@ class Archive:
         problem = self._problem()
         if problem:
             self.close()
-            raise PictureError(f"{self.name} {problem}")
+            raise PictureError(problem)
 
     def _problem(self) -> str | None:
         if not self.pictures:
-            return "holds no pictures that are known here: send JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
+            return say("gallery.zip_without_pictures", name=self.name)
         if all(info.flag_bits & _ENCRYPTED for info in self.pictures):
-            return "is locked with a password: make one without."
+            return say("gallery.zip_locked", name=self.name)
         unpacked = sum(info.file_size for info in self.pictures)
         if unpacked > MAX_UNPACKED_BYTES:
-            limit = f"the {MAX_UNPACKED_BYTES // 10**6} MB allowed"
-            return f"holds {unpacked / 1e6:,.0f} MB of pictures, more than {limit}: send it in parts."
+            size, limit = round(unpacked / 1e6), MAX_UNPACKED_BYTES // 10**6
+            return say("gallery.zip_too_large", name=self.name, size=size, limit=limit)
         return None
 
     def extract(self, info: zipfile.ZipInfo, folder: Path) -> Path:
         """Writes one of `pictures` into an empty folder and returns its path. Raises PictureError if it cannot."""
         name = plain_name(info)
         if info.flag_bits & _ENCRYPTED:
-            raise PictureError(f"{name} is locked with a password: send it without.")
+            raise PictureError(say("gallery.photo_locked", name=name))
         if info.compress_type not in _METHODS:
-            raise PictureError(f"{name} is packed in a way that is not known here: make a plain ZIP.")
+            raise PictureError(say("gallery.photo_packed", name=name))
         path = folder / name
         written = 0
         try:
@@ -89,10 +90,10 @@ class Archive:
                     written += len(chunk)
                     if written > min(images.MAX_FILE_BYTES, self._left):  # whatever the ZIP says of its size
                         limit = images.MAX_FILE_BYTES // 2**20
-                        raise PictureError(f"{name} is larger than {limit} MiB: export it smaller, as JPEG.")
+                        raise PictureError(say("gallery.photo_too_large", name=name, limit=limit))
                     file.write(chunk)
         except _ERRORS as error:
-            raise PictureError(f"{name} is damaged within {self.name}: make the ZIP anew.") from error
+            raise PictureError(say("gallery.photo_damaged", name=name, archive=self.name)) from error
         finally:
             self._left -= written
         return path

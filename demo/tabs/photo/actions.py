@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
-from cyclegan_core.inference.sentences import NO_FACE
 from demo.context import PageContext
 from demo.errors import visitor_errors
+from demo.languages.phrases import inside_sentence, say, say_count
 from demo.pictures import for_the_screen, generate, result_suffix
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.photo import view
@@ -26,12 +27,6 @@ from demo.tabs.photo.sharing import comparison, save_loop
 if TYPE_CHECKING:
     from cyclegan_core.inference.composition import GeneratedFace
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
-
-FIRST = "Choose a photo first."
-GONE = "This photo has been deleted here in the meantime: choose it again."
-NO_SUCH_FACE = "This photo has no such face. Choose the photo again."
-UNALTERED = "Nothing of this photo is translated yet: choose a translation first."
-NO_STRENGTH = "The strength must be a number from 0 to 1."
 
 View = dict[str, Any]
 Result = tuple[View, PhotoState, Any]
@@ -102,14 +97,16 @@ class PhotoActions:
     def _save_both(self, state: PhotoState, what: str, suffix: str, strength: float) -> str:
         """Writes before and after in one file, as COMPARISON or as LOOP, and returns its path."""
         if not state.is_altered:
-            raise PictureError(UNALTERED)
+            raise PictureError(say("error.unaltered"))
         after, words = draw(self._context.studio(), state, strength), made_by(state.chains, strength)
         name = f"{state.file.stem}-{file_words(state.chains)}"
         if what == view.LOOP:
             path = self._context.files.new(f"{name}-loop.webp")
             save_loop(state.shown, after, path, words)
             return str(path)
-        sheet = comparison(state.shown, after, self._sentence(state), altered=words is not None)
+        sheet = comparison(
+            state.shown, after, self._words(state, self._context.english_words), altered=words is not None
+        )
         return self._write(sheet, f"{name}-comparison{suffix}", made_by=words)
 
     # --- reading what the browser sent
@@ -119,24 +116,24 @@ class PhotoActions:
         if type(example) is int and 0 <= example < len(view.EXAMPLES):
             return view.EXAMPLES[example]
         if not isinstance(path, str) or "\0" in path:
-            raise PictureError(FIRST)
+            raise PictureError(say("error.photo_first"))
         file = Path(path)
         if not file.resolve().is_relative_to(upload_folder()):
-            raise PictureError(FIRST)
+            raise PictureError(say("error.photo_first"))
         if not file.exists():
-            raise PictureError(GONE)
+            raise PictureError(say("error.photo_gone"))
         return file
 
     def _step(self, event: gr.EventData) -> str | None:
         step = view.field(event, "step")
         if step is not None and (not isinstance(step, str) or step not in ("", *self._steps())):
-            raise PictureError("This translation is no longer offered. Load the page anew.")
+            raise PictureError(say("error.not_offered"))
         return step
 
     def _then(self, event: gr.EventData) -> str:
         then = view.field(event, "then") or ""
         if not isinstance(then, str) or then not in ("", *self._steps()):
-            raise PictureError("This translation is no longer offered. Load the page anew.")
+            raise PictureError(say("error.not_offered"))
         return then
 
     def _steps(self) -> list[str]:
@@ -147,18 +144,18 @@ class PhotoActions:
         if face is None or face == -1:
             return None
         if type(face) is not int or not 0 <= face < len(state.faces):
-            raise PictureError(NO_SUCH_FACE)
+            raise PictureError(say("error.no_such_face"))
         return face
 
     def _strength(self, event: gr.EventData) -> float:
         strength = view.field(event, "strength")
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-            raise PictureError(NO_STRENGTH)
+            raise PictureError(say("error.strength"))
         return float(strength)
 
     def _known(self, state: PhotoState | None) -> PhotoState:
         if state is None:
-            raise PictureError(GONE)
+            raise PictureError(say("error.photo_gone"))
         return state
 
     # --- working on the photo
@@ -221,7 +218,7 @@ class PhotoActions:
 
     def _reload(self, state: PhotoState) -> images.Picture:
         if not state.file.exists():
-            raise PictureError(GONE)
+            raise PictureError(say("error.photo_gone"))
         return self._context.read_photo(state.file)
 
     # --- showing it
@@ -242,10 +239,10 @@ class PhotoActions:
             "after": view.file_url(after) if state.is_altered else None,
             "faces": [view.file_url(portrait) for portrait in state.portraits],
             "face": -1 if active is None else active,
-            "cards": view.cards([("Original", ""), *first] if several else first, pictures),
+            "cards": view.cards([(say("photo.as_it_is"), ""), *first] if several else first, pictures),
             "more": view.cards(more, {}),
             "step": step,
-            "thens": self._context.choices(),
+            "thens": self._context.labelled(),
             "save": view.save_choices(len(state.faces)),
             "form": state.form,
             "status": " ".join((self._status(state), *state.notes)),
@@ -283,33 +280,29 @@ class PhotoActions:
     def _status(self, state: PhotoState) -> str:
         if not state.faces and not state.is_altered:
             labels = [label for label, _ in self._directions(False)[0]]
-            return f"No face found. What needs none: {', '.join(labels)}." if labels else NO_FACE
-        took = f"translated in {max(state.seconds, 0.1):.1f} s."
+            return say("photo.no_face_needed", directions=", ".join(labels)) if labels else say("no_face")
+        seconds = max(state.seconds, 0.1)
         below = state.layers[len(state.faces) :]
         if below and not any(state.layers[: len(state.faces)]):
             height, width = below[0][-1].generated.shape[:2]
             smaller = width < round(state.shown.shape[1] / state.scale)
-            size = f" It was made at {width} x {height} pixels, and is enlarged to the photo's size." if smaller else ""
-            return f"The whole picture was {took}{size}"
-        count, total = sum(map(bool, state.chains)), len(state.faces)
-        if count == 0:
-            return "All faces are left as they are."
-        return f"{'' if count == total else f'{count} of '}{'1 face' if total == 1 else f'{total} faces'} {took}"
+            size = [say("photo.enlarged", width=width, height=height)] if smaller else []
+            return " ".join((say("photo.whole_done", seconds=seconds), *size))
+        done, count = sum(map(bool, state.chains)), len(state.faces)
+        if done == 0:
+            return say("photo.untouched")
+        if done < count:
+            return say("photo.some_done", done=done, count=count, seconds=seconds)
+        return say_count("photo.done", count, seconds=seconds)
 
     def _history_entry(self, state: PhotoState, after: str) -> tuple[str, str, str]:
         """Paths of copies, which the visitor may delete in the Gallery tab, and a caption."""
         copies = [
             str(shutil.copyfile(path, self._context.files.new(Path(path).name))) for path in (state.before, after)
         ]
-        return copies[0], copies[1], f"{state.file.name}: {self._sentence(state).lower()}"
+        words = inside_sentence(self._words(state, self._context.words))
+        return copies[0], copies[1], say("gallery.caption", name=state.file.name, words=words)
 
-    def _sentence(self, state: PhotoState) -> str:
-        """What was done, in the words of the page: `To female, then Older / To male`."""
-        labels = {step: label for label, step in self._context.choices()}
-        return " / ".join(
-            dict.fromkeys(
-                ", then ".join(labels.get(str(step), step.direction) for step in chain)
-                for chain in state.chains
-                if chain
-            )
-        )
+    def _words(self, state: PhotoState, words: "Callable[[Chain], str]") -> str:
+        """What was done to the faces, each way once: `To female, then older / To male`."""
+        return " / ".join(dict.fromkeys(words(chain) for chain in state.chains if chain))

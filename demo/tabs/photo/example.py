@@ -6,13 +6,13 @@ from typing import Any
 from cyclegan_core import images
 from demo.context import PageContext
 from demo.errors import visitor_errors
+from demo.languages.phrases import say
 from demo.pictures import for_the_screen
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
 from demo.tabs.photo.saving import JPEG
 
 FILE, STEP = "astronaut.jpg", "anime:to_anime"
-STATUS = "This is an example. Add a photo of your own to see yourself."
 
 
 class ExampleView:
@@ -28,7 +28,15 @@ class ExampleView:
     def get(self) -> dict[str, Any]:
         """The value of `photo_view`. Waits until the translations are loaded; raises gr.Error."""
         with visitor_errors():
-            return self._made()[0]
+            shown, pictures = self._made()
+            first, more = view.split_directions(self._context, has_faces=True)
+            return shown | {
+                "cards": view.cards(first, pictures),
+                "more": view.cards(more, {}),
+                "thens": self._context.labelled(),
+                "save": view.save_choices(0),
+                "status": say("photo.example_shown"),
+            }
 
     def pictures(self) -> dict[str, str]:
         """The example's face as data URLs: by step for all directions of faces, and "" for the original. As `get`."""
@@ -45,7 +53,10 @@ class ExampleView:
             return self._view, self._pictures
 
     def _make(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Its pictures are data URLs, as files would be deleted after ten minutes."""
+        """Without words, which each visitor gets in their language.
+
+        Its pictures are data URLs, as files would be deleted after ten minutes.
+        """
         studio = self._context.studio()
         path = next((path for path in view.EXAMPLES if path.name == FILE), view.EXAMPLES[0])
         picture = images.load(path)
@@ -68,12 +79,7 @@ class ExampleView:
             "after": view.data_url(for_the_screen(after)),
             "faces": [],
             "face": -1,
-            "cards": view.cards(first, pictures),
-            "more": view.cards(more, {}),
             "step": chosen,
-            "thens": self._context.choices(),
-            "save": view.save_choices(0),
             "form": JPEG,
-            "status": STATUS,
         }
         return shown, pictures

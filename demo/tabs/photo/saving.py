@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.errors import PictureError
 from cyclegan_core.inference.sentences import describe
+from demo.languages.phrases import say
 from demo.tabs.photo.photo_state import PhotoState, draw_face
 from demo.tabs.photo.view import WHOLE
 
@@ -37,7 +38,7 @@ def save_picture(
         result = draw_face(picture, state.faces[index], (*state.layers[index], *of_whole), strength)
         chains, name = chains[index : index + 1], f"face-{index + 1}-"
     else:
-        raise PictureError("There is no such face to save. Choose another.")
+        raise PictureError(say("error.no_face_to_save"))
     return result, f"{state.file.stem}-{name}{file_words(chains)}", chains
 
 

@@ -67,7 +67,7 @@ function sent() {
 
 async function open(chosen) {
   const mine = ++opening;
-  busy('Looking for faces…');
+  busy(phrase('photo.looking'));
   if (preview) URL.revokeObjectURL(preview);
   preview = URL.createObjectURL(chosen);
   const picture = new Image();
@@ -83,14 +83,14 @@ async function open(chosen) {
     if (mine === opening) send('open_photo', { path, ...wanted(), ...choices() });
   } catch {
     if (mine !== opening) return;
-    status.textContent = 'The upload failed. Choose a smaller photo, or try again.';
+    status.textContent = phrase('photo.upload_failed');
     root.dataset.state = 'photo';
   }
 }
 
 function openExample(example, step = wanted()) {
   opening++;
-  busy('Looking for faces…');
+  busy(phrase('photo.looking'));
   send('open_photo', { example, ...step, ...choices() });
 }
 
@@ -149,7 +149,7 @@ function card({ step, label, picture }) {
 function face(index, picture) {
   const item = make('button', { type: 'button', className: 'photo-face' });
   item.setAttribute('aria-pressed', index === view.face);
-  item.append(picture ? make('img', { src: picture, alt: `Face ${index + 1}`, width: 44, height: 44 }) : 'All faces');
+  item.append(picture ? make('img', { src: picture, alt: phrase('photo.face', { number: index + 1 }), width: 44, height: 44 }) : phrase('photo.all_faces'));
   item.addEventListener('click', () => edit({ face: index }));
   return item;
 }
@@ -191,7 +191,7 @@ function showForms() {
 
 function forget() {
   ready = null;
-  share.textContent = 'Share';
+  share.textContent = phrase('photo.share');
 }
 
 function canShare() {
@@ -203,7 +203,7 @@ async function shareFile(chosen) {
   try { await navigator.share({ files: [chosen] }); } catch (error) {
     if (error.name !== 'NotAllowedError') return; // the visitor closed the sheet
     ready = chosen;
-    share.textContent = 'Share now';
+    share.textContent = phrase('photo.share_now');
   }
 }
 
@@ -244,7 +244,7 @@ function render() {
   if (isNew) {
     setRatio(value.ratio);
     swap(before, value.before);
-    fillSelect(options.then, [['', 'Nothing more'], ...value.thens.map(([label, step]) => [step, label])]);
+    fillSelect(options.then, [['', phrase('nothing_more')], ...value.thens.map(([label, step]) => [step, label])]);
     fillSelect(save.what, value.save);
     showForms();
     save.form.value = value.form;

@@ -13,12 +13,17 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from demo.context import PageContext
+from demo.languages.phrases import say
 
 HERE = Path(__file__).parent
 EXAMPLES = tuple(sorted((HERE.parents[2] / "examples").glob("*.jpg")))
 FOR_DRAWINGS = frozenset({"anime:to_photo"})  # senseless for a photo, so these stand behind "More"
 THUMBNAIL_SIDE = 96
 WHOLE, COMPARISON, LOOP = "whole", "comparison", "loop"  # what to save; a face alone is its index
+# A part of view.html, in which ${...} is JavaScript, and runs in the browser.
+EXAMPLE = """<button type="button" data-example="{index}"
+aria-label="${{phrase('photo.example', {{ number: {number} }})}}">
+<img src="{address}" alt="" width="44" height="44"></button>"""
 
 Choices = Sequence[tuple[str, str]]
 
@@ -26,8 +31,7 @@ Choices = Sequence[tuple[str, str]]
 def photo_view() -> gr.HTML:
     """The component. Its events `open_photo`, `edit`, `strengthen`, `save` and `share_file` carry choices."""
     examples = "".join(
-        f'<button type="button" data-example="{index}" aria-label="Example {index + 1}">'
-        f'<img src="{data_url(_square(images.load(path)), 80)}" alt="" width="44" height="44"></button>'
+        EXAMPLE.format(index=index, number=index + 1, address=data_url(_square(images.load(path)), 80))
         for index, path in enumerate(EXAMPLES)
     )
     template = (HERE / "view.html").read_text(encoding="utf-8")
@@ -45,7 +49,7 @@ def split_directions(context: PageContext, *, has_faces: bool) -> tuple[Choices,
 
     A photo without faces can only be translated by directions that take the whole picture.
     """
-    studio, choices = context.studio(), context.choices()
+    studio, choices = context.studio(), context.labelled()
     whole = {step: studio.whole(studio.chain(step)) for _, step in choices}
     if not has_faces:
         return [choice for choice in choices if whole[choice[1]]], []
@@ -72,8 +76,9 @@ def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
 
 def save_choices(count: int) -> list[tuple[str, str]]:
     """What can be saved of a photo with `count` faces, as pairs of value and label."""
-    alone = [(str(index), f"Face {index + 1} alone") for index in range(count)]
-    return [(WHOLE, "Full picture"), (COMPARISON, "Before and after"), (LOOP, "Moving picture"), *alone]
+    alone = [(str(index), say("photo.face_alone", number=index + 1)) for index in range(count)]
+    pictures = [(WHOLE, "photo.whole"), (COMPARISON, "before_and_after"), (LOOP, "photo.loop")]
+    return [*((value, say(key)) for value, key in pictures), *alone]
 
 
 def field(event: gr.EventData, name: str) -> Any:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cyclegan_core.errors import VideoError
+from demo.languages.phrases import say
 
 MAX_FILE_BYTES = 200 * 2**20
 LONGEST_SECONDS = 60.0
@@ -14,10 +15,10 @@ def check(source: Path) -> None:
 
     name = printable(source)
     if not source.exists():
-        raise VideoError(f"{name} has been deleted here in the meantime: choose it again.")
+        raise VideoError(say("error.file_gone", name=name))
     if source.stat().st_size > MAX_FILE_BYTES:
-        raise VideoError(f"{name} is larger than {MAX_FILE_BYTES // 2**20} MiB: cut it, or make it smaller.")
+        raise VideoError(say("video.too_large", name=name, limit=MAX_FILE_BYTES // 2**20))
     with VideoReader(source) as reader:
         if reader.seconds and reader.seconds > LONGEST_SECONDS + 1:  # a minute is often a few frames longer
-            limit = f"{LONGEST_SECONDS:.0f} s is the most here"
-            raise VideoError(f"{name} is {reader.seconds:.0f} s long, and {limit}: cut it into pieces.")
+            seconds, limit = round(reader.seconds), round(LONGEST_SECONDS)
+            raise VideoError(say("video.too_long", name=name, seconds=seconds, limit=limit))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from demo.context import PageContext
 from demo.errors import status_html, visitor_errors
+from demo.languages.phrases import say
 from demo.pictures import for_the_screen, generate
 from demo.tabs.face_cards import FACE_CARDS, card_style
 from demo.tabs.photo import view
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain
 
 LOOK_EVERY, MOST_LOOKS = 10, 30  # frames between two searches for a face; searches, which take a tenth of a second each
-CAPTION = "The first frame with a face, translated. The video keeps its size, its length and its sound."
-NO_FACE = "No face was found in the first seconds. The video can be translated all the same."
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +111,7 @@ class VideoPreview:
     def _preview(self, frame: FirstFrame, chain: "Chain", strength: float, largest_only: bool) -> str:
         studio = self._context.studio()
         if not frame.faces and not studio.whole(chain):
-            return status_html(NO_FACE)
+            return status_html(say("video.no_face_yet"))
         faces = frame.faces
         if largest_only and faces:
             faces = (max(faces, key=lambda face: face.width * face.height),)
@@ -120,10 +119,9 @@ class VideoPreview:
         if key not in frame.generated:
             frame.generated[key] = generate(studio, frame.pixels, faces, [chain] * max(1, len(faces)))
         after = studio.blend(frame.pixels, frame.generated[key], strength).picture
-        labels = {step: label for label, step in self._context.choices()}
-        name = ", then ".join(labels.get(str(step), step.direction) for step in chain)
         words = made_by([chain], strength)
-        sheet = comparison(frame.pixels, after, name, altered=words is not None)
+        sheet = comparison(frame.pixels, after, self._context.english_words(chain), altered=words is not None)
         address = view.file_url(self._context.files.write(sheet, "preview.jpg", made_by=words))
-        alt = html.escape(f"A frame of the video before and after: {name}")
-        return f'<figure class="preview"><img src="{address}" alt="{alt}"><figcaption>{CAPTION}</figcaption></figure>'
+        alt = html.escape(say("video.preview_of", words=self._context.words(chain)))
+        caption = html.escape(say("video.preview"), quote=False)
+        return f'<figure class="preview"><img src="{address}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,13 @@ import gradio as gr
 
 from cyclegan_core.errors import CycleganError, VideoCancelledError
 from demo.context import TRANSLATOR_QUEUE, PageContext
-from demo.errors import error_text, status_html, visitor_errors
+from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
+from demo.languages.phrases import phrase, say, say_count
 from demo.server.files import FILE_LIFETIME_SECONDS
-from demo.server.long_work import LONG_WORK_QUEUE, WAITING_HTML, LongWork, time_left
+from demo.server.long_work import LONG_WORK_QUEUE, LongWork, waiting_html
 from demo.tabs.face_cards import FACE_CARDS
-from demo.tabs.video.limits import LONGEST_SECONDS, check
+from demo.tabs.video.limits import check
 from demo.tabs.video.preview import VideoPreview
 
 if TYPE_CHECKING:
@@ -33,10 +35,6 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 AT_ONCE: dict[str, Any] = {"queue": False, "show_progress": "hidden", **PRIVATE}
 # In the queue, past which gradio shows no errors, but waiting for nobody.
 CHECKS: dict[str, Any] = {"concurrency_limit": None, "show_progress": "hidden", **PRIVATE}
-FIRST = "Choose a video first."
-BUSY = "Your last video is still being translated: wait for it, or cancel it first."
-EMPTY = '<p class="nothing">The translated video appears here.</p>'
-NOTHING_MORE = ("Nothing more", "")
 
 
 class VideoActions:
@@ -49,13 +47,13 @@ class VideoActions:
         """Checks the form. Returns the work, both buttons and the status; raises gr.Error."""
         with visitor_errors():
             if not videos:
-                raise CycleganError(FIRST)
+                raise CycleganError(say("video.first"))
             if work and work.running:
-                raise CycleganError(BUSY)
-            buttons = gr.Button(interactive=False), gr.Button("Cancel", visible=True, interactive=True)
+                raise CycleganError(say("video.busy"))
+            buttons = gr.Button(interactive=False), gr.Button(say("video.cancel"), visible=True, interactive=True)
             work = LongWork()
             self._context.files.protect(work, videos)
-            return work, *buttons, WAITING_HTML
+            return work, *buttons, waiting_html()
 
     def translate(
         self, videos: list[Path], step: str, then: str, strength: float, largest_only: bool, work: LongWork | None
@@ -64,9 +62,9 @@ class VideoActions:
         try:
             with visitor_errors():
                 if not videos:
-                    raise CycleganError(FIRST)
+                    raise CycleganError(say("video.first"))
                 if work is None or work.running:
-                    raise CycleganError(BUSY)
+                    raise CycleganError(say("video.busy"))
                 with work.turn():
                     yield from self._translate(videos[0], f"{step or ''}+{then or ''}", strength, largest_only, work)
         except gr.Error as error:
@@ -82,20 +80,19 @@ class VideoActions:
         studio = self._context.studio()
         chain = studio.chain(steps)
         if not chain:
-            raise CycleganError("Choose a translation first.")
+            raise CycleganError(say("error.translation_first"))
         check(source)
         names = "-".join(step.direction.replace("_", "-") for step in chain)
         target = self._context.files.new(f"{source.stem[:60]}-{names}.mp4")
         job = _Job(work)
-        threading.Thread(
-            target=job.run, args=[self._context, source, target, chain, strength, largest_only], daemon=True
-        ).start()
+        work_of_it = [job.run, self._context, source, target, chain, strength, largest_only]
+        threading.Thread(target=copy_context().run, args=work_of_it, daemon=True).start()  # with the visitor's language
         while not job.wait(EVERY):
             yield work.progress(job.share, 1), gr.skip()
         try:
             report = job.report()
         except VideoCancelledError:
-            yield status_html(job.given_up or "Cancelled. Nothing was kept."), gr.skip()
+            yield status_html(job.given_up or say("video.cancelled")), gr.skip()
             return
         yield status_html(*sentences(report, whole=studio.whole(chain))), gr.Video(value=str(target), visible=True)
 
@@ -105,7 +102,7 @@ class VideoActions:
     def cancel(self, work: LongWork | None) -> Any:
         if work:
             work.stop()
-        return gr.Button("Cancelling…", interactive=False)
+        return gr.Button(say("video.cancelling"), interactive=False)
 
 
 class _Job:
@@ -157,55 +154,62 @@ class _Job:
         spent = time.monotonic() - self._began
         needed = spent + (seconds_left or 0.0)
         if spent > MOST_SECONDS_OF_WORK or (spent > SURE_AFTER and needed > 1.5 * MOST_SECONDS_OF_WORK):
-            most = time_left(MOST_SECONDS_OF_WORK).removesuffix(" left")
-            self.given_up = f"This video would take longer than the {most} there are: cut it, or make it smaller."
+            self.given_up = say("video.too_slow", minutes=round(MOST_SECONDS_OF_WORK / 60))
 
     def _is_over(self) -> bool:
         self._frames += 1
         if self._frames > MOST_FRAMES:
-            self.given_up = f"This video has more than {MOST_FRAMES:,} frames: cut it into pieces."
+            self.given_up = say("video.too_many_frames", count=MOST_FRAMES)
         return self._work.stopped() or self.given_up is not None
 
 
 def sentences(report: "VideoReport", *, whole: bool = False) -> list[str]:
     """Describes a translated video in sentences. whole: whether whole pictures were translated instead of faces."""
     if not whole and not report.frames_with_faces:
-        return ["No face was found, so the video is as it was. Try one in which faces are larger."]
-    share = report.frames_with_faces / report.frames
-    found = "all frames" if share > 0.99 else f"{share:.0%} of the frames" if share >= 0.01 else "a few frames"
-    what = "each frame translated as a whole" if whole else f"with a face in {found}"
-    said_of_it = [f"Done: {report.seconds:.0f} s of video, {what}."]
-    if not report.had_sound:
-        said_of_it.append("The video has no sound.")
-    if report.skipped:
-        said_of_it.append(f"{report.skipped} damaged {'frame was' if report.skipped == 1 else 'frames were'} left out.")
-    return said_of_it
+        return [say("video.no_face")]
+    seconds, share = round(report.seconds), report.frames_with_faces / report.frames
+    if whole:
+        done = say("video.done_whole", seconds=seconds)
+    elif share > 0.99:
+        done = say("video.done_all", seconds=seconds)
+    elif share >= 0.01:
+        done = say("video.done_some", seconds=seconds, percent=round(100 * share))
+    else:
+        done = say("video.done_few", seconds=seconds)
+    silent = [] if report.had_sound else [say("video.silent")]
+    damaged = [say_count("video.damaged", report.skipped)] if report.skipped else []
+    return [done, *silent, *damaged]
 
 
 def add_video(context: PageContext) -> None:
     """Builds the tab within the Blocks that are open."""
     actions = VideoActions(context)
-    choices = context.choices()
+    choices = context.offered_at_start()
+    nothing_more = (phrase("nothing_more"), "")
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
-            video = FileInput(label=f"Video of up to {LONGEST_SECONDS:.0f} s", height=160, elem_id="video-file")
+            video = FileInput(label=phrase("video.file"), height=160, elem_id="video-file")
             step = gr.Radio(
                 choices,
                 value=choices[0][1] if choices else None,
-                label="Translation",
+                label=phrase("translation"),
                 elem_id="video-steps",
                 elem_classes=FACE_CARDS,
             )
-            then = gr.Dropdown([NOTHING_MORE, *choices], value="", label="Then", filterable=False)
-            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength")
-            largest_only = gr.Checkbox(label="Only the largest face")
+            then = gr.Dropdown([nothing_more, *choices], value="", label=phrase("then"), filterable=False)
+            strength = gr.Slider(0, 1, value=1, step=0.01, label=phrase("strength"))
+            largest_only = gr.Checkbox(label=phrase("video.largest"))
             with gr.Row():
-                button = gr.Button("Translate", variant="primary", min_width=120)
-                cancel = gr.Button("Cancel", visible=False, min_width=120, elem_id="cancel-video")
+                button = gr.Button(phrase("video.translate"), variant="primary", min_width=120)
+                cancel = gr.Button(phrase("video.cancel"), visible=False, min_width=120, elem_id="cancel-video")
         with gr.Column(scale=7, min_width=300):
-            status = gr.HTML(EMPTY, elem_id="video-status")
+            status = gr.HTML(nothing_html(phrase("video.empty")), elem_id="video-status")
             result = gr.Video(
-                label="Result", interactive=False, visible=False, buttons=["download"], elem_id="video-result"
+                label=phrase("video.result"),
+                interactive=False,
+                visible=False,
+                buttons=["download"],
+                elem_id="video-result",
             )
             shown = gr.HTML(elem_id="video-preview", apply_default_css=False)
             cards = gr.HTML(elem_classes="face-cards-style", apply_default_css=False)
@@ -227,8 +231,10 @@ def add_video(context: PageContext) -> None:
     def refresh() -> tuple[Any, Any]:
         with visitor_errors():
             context.studio()  # waits until the translations are loaded
-            now = context.choices()
-            return gr.Radio(now, value=now[0][1] if now else None), gr.Dropdown([NOTHING_MORE, *now], value="")
+            now = context.labelled()
+            return gr.Radio(now, value=now[0][1] if now else None), gr.Dropdown(
+                [(say("nothing_more"), ""), *now], value=""
+            )
 
     gr.on(None, refresh, None, [step, then], **AT_ONCE)
     button.click(actions.begin, [video, work], [work, button, cancel, status], **CHECKS).success(

@@ -54,13 +54,13 @@ async function snapshot() {
   const of = drawn;
   if (of && !marks.has(of)) {
     const answer = await call('mark', { chain: of });
-    if (!answer?.chunks) return say(answer?.error || 'The server is needed for a moment, to mark the picture as altered. Try again.', REMARK);
+    if (!answer?.chunks) return say(answer?.error || phrase('webcam.mark_failed'), REMARK);
     marks.set(of, answer.chunks);
   }
   if (drawn !== of) return snapshot();
   save(await markedPng(canvas, marks.get(of) || ''), fileName(of, 'png'));
   find('.webcam-stage').animate?.([{ filter: 'brightness(1.6)' }, { filter: 'none' }], 250);
-  say('Snapshot saved.', REMARK);
+  say(phrase('webcam.snapshot_saved'), REMARK);
 }
 
 async function record() {
@@ -68,14 +68,14 @@ async function record() {
   const of = drawn;
   const fixed = [...root.querySelectorAll('[name=view], [name=camera], [data-do=switch]')];
   fixed.forEach((item) => { item.disabled = true; }); // a clip has one size
-  clip = recordClip(canvas, (left) => { button.record.textContent = `Stop recording (${left} s)`; });
-  say('Recording, without sound.', REMARK);
+  clip = recordClip(canvas, (left) => { button.record.textContent = phrase('webcam.recording', { seconds: left }); });
+  say(phrase('webcam.no_sound'), REMARK);
   root.classList.add('webcam-recording');
   const { blob, suffix } = await clip.done;
   clip = null;
   root.classList.remove('webcam-recording');
   fixed.forEach((item) => { item.disabled = false; });
-  button.record.textContent = `Record ${CLIP_SECONDS} s`;
+  button.record.textContent = phrase('webcam.record', { seconds: CLIP_SECONDS });
   if (blob.size) save(blob, fileName(of, suffix));
-  say(blob.size ? 'Clip saved.' : 'The clip is empty: record it again.', REMARK);
+  say(phrase(blob.size ? 'webcam.clip_saved' : 'webcam.clip_empty'), REMARK);
 }

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from demo.context import PageContext
 from demo.errors import visitor_errors
+from demo.languages.phrases import phrase, say
 from demo.pictures import PhotoInput
 from demo.tabs.webcam import frames
 
@@ -20,11 +21,6 @@ PEOPLE = 2  # who can use it at the same time
 TURN_SECONDS = 120
 STREAM_EVERY = 0.1  # seconds; gradio manages no more than about ten frames a second with more than one person
 STATE_LIFETIME_SECONDS = 60
-NOTHING_MORE = ("Nothing more", "")
-WORDS = (
-    "For browsers and networks in which the live view above does not work. Click the camera to begin, and then Record; "
-    "nothing is kept. A turn ends after two minutes."
-)
 
 
 class CameraInput(PhotoInput):
@@ -57,25 +53,27 @@ def add_slow_mode(context: PageContext) -> gr.Accordion:
             stream = stream or FaceStream(studio)
             chain = studio.chain("+".join(filter(None, (first, then))))
             made = stream.process(frame, chain, strength=strength, time=time.monotonic(), largest_only=nearest)
-            return f'<img src="{frames.encode(made)}" alt="The camera\'s picture, translated">', stream
+            return f'<img src="{frames.encode(made)}" alt="{say("webcam.picture")}">', stream
 
     def choices() -> tuple[gr.Dropdown, gr.Dropdown]:
         with visitor_errors():
             context.studio()
-            found = context.choices()
-        return gr.Dropdown(choices=found, value=found[0][1]), gr.Dropdown(choices=[NOTHING_MORE, *found])
+            found = context.labelled()
+        return gr.Dropdown(choices=found, value=found[0][1]), gr.Dropdown(choices=[(say("nothing_more"), ""), *found])
 
-    offered = context.choices()
-    with gr.Accordion("Slow mode, if the live view fails", open=False, elem_id="webcam-slow") as slow:
-        gr.Markdown(WORDS)
+    offered = context.offered_at_start()
+    with gr.Accordion(phrase("webcam.slow.title"), open=False, elem_id="webcam-slow") as slow:
+        gr.Markdown(phrase("webcam.slow.text"))
         with gr.Row():
-            first = gr.Dropdown(offered, value=offered[0][1] if offered else None, label="Translation", min_width=200)
-            then = gr.Dropdown([NOTHING_MORE, *offered], value="", label="Then", min_width=200)
-            strength = gr.Slider(0, 1, value=1, step=0.01, label="Strength", min_width=200)
-            nearest = gr.Checkbox(label="Only the nearest face", min_width=200)
+            first = gr.Dropdown(
+                offered, value=offered[0][1] if offered else None, label=phrase("translation"), min_width=200
+            )
+            then = gr.Dropdown([(phrase("nothing_more"), ""), *offered], value="", label=phrase("then"), min_width=200)
+            strength = gr.Slider(0, 1, value=1, step=0.01, label=phrase("strength"), min_width=200)
+            nearest = gr.Checkbox(label=phrase("webcam.slow.nearest"), min_width=200)
         with gr.Row():
             camera = CameraInput(
-                label="Camera",
+                label=phrase("webcam.camera"),
                 sources=["webcam"],
                 streaming=True,
                 format="jpeg",

@@ -16,6 +16,7 @@ from cyclegan_core import provenance
 from cyclegan_core.errors import CycleganError
 from demo.context import PageContext
 from demo.errors import log_traceback
+from demo.languages.phrases import say
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
@@ -29,7 +30,6 @@ HERE = Path(__file__).parent
 SCRIPTS = ("messages.js", "capture.js", "webcam.js")  # one scope, in this order
 LONGEST_CHAIN = 200  # characters
 Answer = dict[str, Any]
-SOMETHING = "Something went wrong on this server. If it goes on, stop the camera and start it again."
 
 
 class Webcam:
@@ -53,7 +53,7 @@ class Webcam:
         """Returns the translations: `choices`, pairs of label and step, and the `pictures` of their cards by step."""
         with _AnsweringErrors() as reply:
             self._context.studio()
-            reply.answer = {"choices": self._context.choices(), "pictures": self._example.pictures()}
+            reply.answer = {"choices": self._context.labelled(), "pictures": self._example.pictures()}
         return reply.answer
 
     def begin(self, message: object) -> Answer:
@@ -128,14 +128,16 @@ class _AnsweringErrors:
             self.answer = {"busy": error.people}
         elif isinstance(error, CycleganError | ValueError):
             words = str(error)
-            self.answer = {"error": f"{words[:1].upper()}{words[1:].rstrip('.')}."}
+            self.answer = {"error": f"{words[:1].upper()}{words[1:]}"}
+            if not words.endswith((".", "。")):
+                self.answer["error"] += "."
             if isinstance(error, EndedError):
                 self.answer["ended"] = True
             elif isinstance(error, TooFastError):
                 self.answer["busy"] = 0
         elif isinstance(error, Exception):
             log_traceback(error)
-            self.answer = {"error": SOMETHING}
+            self.answer = {"error": say("error.webcam")}
         return error is None or isinstance(error, Exception)
 
 
@@ -155,7 +157,7 @@ def _chain(fields: dict[str, Any]) -> str:
 def _strength(fields: dict[str, Any]) -> float:
     strength = fields.get("strength", 1.0)
     if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-        raise CycleganError("The strength must be a number from 0 to 1.")
+        raise CycleganError(say("error.strength"))
     return float(strength)
 
 

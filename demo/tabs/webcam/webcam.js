@@ -63,9 +63,9 @@ function show(next, words) {
   state = root.dataset.state = next;
   if (!live) {
     const [title, text, way] = MESSAGES[next];
-    find('.webcam-words h2').textContent = title;
-    find('.webcam-words p').textContent = words || text;
-    button.start.textContent = way || '';
+    find('.webcam-words h2').textContent = phrase(title);
+    find('.webcam-words p').textContent = words || phrase(text);
+    button.start.textContent = way ? phrase(way) : '';
     button.start.hidden = !way;
     if (next !== 'lost') button.slow.hidden = true;
     say('', 1);
@@ -83,7 +83,7 @@ function show(next, words) {
 async function fillChoices() {
   const answer = await call('offer', {});
   if (!answer?.choices) return setTimeout(fillChoices, 3000);
-  const choices = [['None', ''], ...answer.choices];
+  const choices = [[phrase('webcam.none_chosen'), ''], ...answer.choices];
   const [first, then] = [new FormData(form).get('first') ?? choices[1][1], form.then.value];
   const pills = choices.map(([words, step]) => {
     const [label, input, text] = ['label', 'input', 'span'].map((name) => document.createElement(name));
@@ -94,7 +94,7 @@ async function fillChoices() {
     return label;
   });
   find('[data-choices]').replaceChildren(...pills);
-  form.then.replaceChildren(...[['Nothing more', ''], ...answer.choices].map(([words, step]) => new Option(words, step)));
+  form.then.replaceChildren(...[[phrase('nothing_more'), ''], ...answer.choices].map(([words, step]) => new Option(words, step)));
   form.then.value = choices.some(([, step]) => step === then) ? then : '';
 }
 
@@ -175,7 +175,7 @@ function look() {
 
 async function listCameras() {
   const cameras = (await navigator.mediaDevices.enumerateDevices()).filter((item) => item.kind === 'videoinput');
-  form.camera.replaceChildren(...cameras.map((item, i) => new Option(item.label || `Camera ${i + 1}`, item.deviceId)));
+  form.camera.replaceChildren(...cameras.map((item, i) => new Option(item.label || phrase('webcam.camera_number', { number: i + 1 }), item.deviceId)));
   const current = camera?.getVideoTracks()[0].getSettings().deviceId;
   if (current) form.camera.value = current;
   button.switch.hidden = find('[data-cameras]').hidden = cameras.length < 2;
@@ -206,10 +206,10 @@ async function stream(mine) {
   let failures = 0;
   const lost = async () => {
     const seconds = Math.min(8, 2 ** failures++);
-    show('lost', `The server does not answer. Trying again in ${seconds} s.`);
+    show('lost', phrase('webcam.lost.text', { seconds }));
     button.slow.hidden = failures < 3;
     await after(seconds * 1000);
-    if (mine === run) find('.webcam-words p').textContent = 'Trying again.';
+    if (mine === run) find('.webcam-words p').textContent = phrase('webcam.lost.again');
   };
   measured = [];
   while (mine === run) {
@@ -219,7 +219,7 @@ async function stream(mine) {
       if (!begun) { await lost(); continue; }
       ({ token = null, ticket = null } = begun);
       if (!token) {
-        show('waiting', begun.error || `You are number ${begun.place} in line. It goes on by itself.`);
+        show('waiting', begun.error || phrase('webcam.waiting.text', begun));
         await after(3000);
         continue;
       }
@@ -229,7 +229,7 @@ async function stream(mine) {
     fresh = fresh && video.readyState >= 2;
     if (!fresh) await nextFrame();
     if (mine !== run) return;
-    if (!fresh) { say('The camera sends no picture at the moment.', REMARK); continue; }
+    if (!fresh) { say(phrase('webcam.no_picture'), REMARK); continue; }
     fresh = false;
     const time = performance.now();
     const asked = chain();
@@ -241,7 +241,7 @@ async function stream(mine) {
     failures = 0;
     if (answer.ended) { token = null; continue; }
     if ('busy' in answer) {
-      if (answer.busy) say(`The server is busy: ${answer.busy === 1 ? '1 person is' : `${answer.busy} people are`} waiting.`, REMARK);
+      if (answer.busy) say(phraseOf('webcam.busy', answer.busy), REMARK);
       await after(100);
       continue;
     }
@@ -284,11 +284,11 @@ function draw() {
   pen.setTransform(1, 0, 0, 1, 0, 0);
   if (clip && drawn) {
     pen.font = '600 16px system-ui, sans-serif';
-    const place = [canvas.width - pen.measureText('AI-altered').width - 12, canvas.height - 12];
+    const [altered, above] = [phrase('webcam.altered'), canvas.height - 12];
     pen.shadowColor = '#000';
     pen.shadowBlur = 4;
     pen.fillStyle = '#fff';
-    pen.fillText('AI-altered', ...place);
+    pen.fillText(altered, canvas.width - pen.measureText(altered).width - 12, above);
     pen.shadowBlur = 0;
   }
   root.querySelectorAll('.webcam-tag').forEach((tag) => { tag.hidden = !both; });
@@ -301,16 +301,16 @@ function measure(time, faces) {
   root.dispatchEvent(new CustomEvent('webcamframe', { detail: { latency: now - time } }));
   if (faces !== 0) faceSeen = now;
   if (clip) return;
-  if (now - faceSeen > NO_FACE_AFTER) say('No face found. Look into the camera, in good light.');
-  else if (faces === null) say('The whole picture is translated.');
-  else if (faces) say(faces === 1 ? '1 face' : `${faces} faces`);
+  if (now - faceSeen > NO_FACE_AFTER) say(phrase('webcam.no_face'));
+  else if (faces === null) say(phrase('webcam.whole'));
+  else if (faces) say(phraseOf('webcam.found', faces));
 }
 
 setInterval(() => {
   if (state !== 'live' || measured.length < 2) return;
   const rate = ((measured.length - 1) * 1000) / (measured.at(-1)[0] - measured[0][0]);
   const latency = measured.map(([, ms]) => ms).sort((a, b) => a - b)[measured.length >> 1];
-  readout.textContent = `${rate.toFixed(rate < 10 ? 1 : 0)} frames/s · ${latency.toFixed(0)} ms`;
+  readout.textContent = phrase('webcam.readout', { rate: rate.toFixed(rate < 10 ? 1 : 0), milliseconds: latency.toFixed(0) });
 }, 500);
 
 // --- events
