@@ -125,9 +125,8 @@ class Snapshots:
             return
         state.best = {**state.best, "reductions": reductions + 1}
         rate = config.learning_rate * rate_factor(config, progress, reductions + 1)
-        self.log.say(
-            f"The validation score has not improved for {since} snapshots: learning rate {rate:.2g} from now on"
-        )
+        snapshots = f"{since} snapshot{'s' if since > 1 else ''}"
+        self.log.say(f"The validation score has not improved for {snapshots}: learning rate {rate:.2g} from now on")
 
     def _best_score(self) -> float:
         """Of what is in `best`, as a kill may come between its writing and the checkpoint's."""
