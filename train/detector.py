@@ -30,7 +30,8 @@ from train.detection.measure import measure
 from train.detection.mosaics import Mosaics, as_batch, disturb
 from train.training.checkpoint import write_atomically
 
-SIZES, BATCHES = (192, 256, 384), (16, 8, 4)  # side of the mosaics of a step in pixels, and how many
+SIZES, BATCHES = (192, 256, 384, 640), (16, 8, 4, 2)  # side of the mosaics of a step in pixels, and how many
+SIZE_SHARES = (0.3, 0.3, 0.25, 0.15)  # the largest teach large faces, and what large things are no faces
 TURNED = 0.15  # share of the batches that are turned by quarters; with more, upright faces take much longer to learn
 LEARNING_RATE, WEIGHT_DECAY, WARM_UP = 2e-3, 1e-4, 500  # the last in steps
 EMA = 0.998  # a step
@@ -120,7 +121,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def draw_batch(mosaics: Mosaics, teacher: nn.Module, random: np.random.Generator) -> tuple[Tensor, Answers]:
     """Pictures for the student, (B, 3, S, S) as the network takes them, and what it is to answer to them."""
-    index = int(random.integers(len(SIZES)))
+    index = int(random.choice(len(SIZES), p=SIZE_SHARES))
     size = SIZES[index]
     clean = [mosaics.draw(size, random) for _ in range(BATCHES[index])]
     with torch.inference_mode():
