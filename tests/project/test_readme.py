@@ -43,7 +43,7 @@ def test_every_translation_is_embedded_with_card_and_sheet() -> None:
         folder = ROOT / "cyclegan_core" / "weights" / entry.name
         needed = {"config.json", "model.safetensors", "README.md", "sheet.jpg"}
         assert needed <= {path.name for path in folder.iterdir()}
-        assert (folder / "model.safetensors").stat().st_size <= 9e6
+        assert (folder / "model.safetensors").stat().st_size <= 9.5e6
         config = json.loads((folder / "config.json").read_text())
         assert set(config["directions"].values()) == set(entry.labels)
         assert config["training"]["quality"]
