@@ -205,7 +205,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _template(options: argparse.Namespace) -> Template | None:
     """How faces are cut out of this set; None where pictures are taken as they are."""
-    ways = {"selfie2anime": "wide", "classic": "no", "folder": getattr(options, "faces", "")}
+    ways = {"selfie2anime": "medium", "classic": "no", "folder": getattr(options, "faces", "")}
     return TEMPLATES[ways.get(options.set, "tight")]
 
 

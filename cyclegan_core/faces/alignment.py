@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 TIGHT_TEMPLATE = ((0.305, 0.295), (0.695, 0.295), (0.5, 0.52), (0.33, 0.684), (0.67, 0.684))
 # The same face smaller: room for hair, ears and neck, and the mouth where anime faces (selfie2anime) have theirs.
 WIDE_TEMPLATE = ((0.38, 0.41), (0.62, 0.41), (0.5, 0.548), (0.395, 0.65), (0.605, 0.65))
+# The wide one enlarged by 1 / 0.85 about its middle: hair and chin still fit, and the face has 38 % more pixels.
+MEDIUM_TEMPLATE = ((0.359, 0.395), (0.641, 0.395), (0.5, 0.558), (0.376, 0.678), (0.624, 0.678))
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import images
-from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, WIDE_TEMPLATE, align
+from cyclegan_core.faces.alignment import MEDIUM_TEMPLATE, TIGHT_TEMPLATE, WIDE_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from train.data.cache import square
 from train.preparation.sources import Labelled
@@ -16,16 +16,21 @@ Template = tuple[tuple[float, float], ...]
 # A file to its picture (None: the file is taken as it is) and, where it is to be dropped, the reason.
 Cut = Callable[[Labelled], tuple[NDArray[np.uint8] | None, str]]
 
-TEMPLATES: dict[str, Template | None] = {"tight": TIGHT_TEMPLATE, "wide": WIDE_TEMPLATE, "no": None}
+TEMPLATES: dict[str, Template | None] = {
+    "tight": TIGHT_TEMPLATE,
+    "medium": MEDIUM_TEMPLATE,
+    "wide": WIDE_TEMPLATE,
+    "no": None,
+}
 BLUR_SIDE = 64  # sharpness is measured at the size that a first stage trains on
 # Mean distance between the channels below which a picture counts as grey, in units of 1/255.
 GREY_CHROMA = 4.0
 # Variance of the Laplacian at BLUR_SIDE, in units of (1/255)^2: UTKFace's blurriest percents lie below.
 BLURRED = 60.0
 # The part of an anime face of selfie2anime that is cut out: its side and its centre, as fractions of the drawing. Then
-# eyes, mouth and chin lie where the wide template has those of a photograph; of the whole drawing the chin would lie
+# eyes, mouth and chin lie where the medium template has those of a photograph; of the whole drawing the chin would lie
 # higher, and a jaw would be left over below it.
-DRAWN_SIDE, DRAWN_CENTRE = 0.8, (0.5, 0.53)
+DRAWN_SIDE, DRAWN_CENTRE = 0.72, (0.5, 0.53)
 
 
 def cut(
@@ -45,7 +50,7 @@ def cut(
 
 
 def cut_drawing(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The face of a drawing of selfie2anime, RGB uint8 (size, size, 3), with the geometry of the wide template."""
+    """The face of a drawing of selfie2anime, RGB uint8 (size, size, 3), with the geometry of the medium template."""
     whole = square(picture, min(picture.shape[:2]))
     side = DRAWN_SIDE * len(whole)
     left, top = (round(centre * len(whole) - side / 2) for centre in DRAWN_CENTRE)
