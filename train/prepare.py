@@ -191,6 +191,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--attributes", type=lambda text: text.split(";"), default=[], metavar="A;B", help="which of them, such as "
         "'Male;-Male,-Young': men, and women who are not young (all)",
     )  # fmt: skip
+    anime.add_argument(
+        "--utkface", type=Path, metavar="UTKFACE_DIR", help="adds people of every sex, age and skin tone evenly"
+    )
+    anime.add_argument("--each", type=int, default=25, metavar="N", help="of them, at most so many of a group (25)")
     folder = sets.add_parser("folder", parents=[common], help="two folders of anything, or one that holds both")
     folder.add_argument("folder", type=Path, metavar="DIR_A", help="domain A; or trainA and trainB, or A and B in it")
     folder.add_argument("folder_b", type=Path, metavar="DIR_B", nargs="?", help="domain B")
@@ -222,7 +226,10 @@ def _labelled(options: argparse.Namespace) -> Iterable[Labelled]:
 def _of_set(options: argparse.Namespace) -> Iterable[Labelled]:
     match options.set:
         case "selfie2anime":
-            return sources.selfie2anime(options.folder, celeba=options.celeba, attributes=options.attributes)
+            return sources.selfie2anime(
+                options.folder, celeba=options.celeba, attributes=options.attributes, utkface=options.utkface,
+                each=options.each, seed=options.seed,
+            )  # fmt: skip
         case "celeba":
             return sources.celeba_by_attribute(options.folder, attribute=options.attribute, against=options.against)
         case "folder":
@@ -239,7 +246,7 @@ def _of_set(options: argparse.Namespace) -> Iterable[Labelled]:
 def _made_by(options: argparse.Namespace, template: Template | None) -> dict[str, object]:
     """What decides which picture goes where and how it looks."""
     told = json.loads(json.dumps(vars(options), default=lambda path: str(path.resolve())))
-    places = [told.pop(name, None) for name in ("folder", "folder_b", "celeba", "only", "exclude")]
+    places = [told.pop(name, None) for name in ("folder", "folder_b", "celeba", "utkface", "only", "exclude")]
     for name in ("output", "mirror", *(() if template else ("size",))):
         told.pop(name, None)
     # A hash, as nobody who gets the set needs to know where on this machine it came from.

@@ -1,5 +1,6 @@
 """From a published face set to aligned crops with a split that never leaks."""
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.alignment import WIDE_TEMPLATE
+from cyclegan_core.faces.alignment import MEDIUM_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from tests import ROOT
 from train import prepare
@@ -23,6 +24,7 @@ from train.preparation.sources import (
     splits,
     utkface_by_age,
     utkface_by_sex,
+    utkface_evenly,
 )
 
 EXAMPLES = ROOT / "examples"
@@ -160,7 +162,7 @@ def test_selfie2anime_keeps_its_own_split_and_cuts_drawings_where_their_faces_ar
     assert prepare.main([*arguments, "--test", "0"]) == 0
     described = json.loads((out / "crops.json").read_text())
     assert described["counts"] == {"testA": 1, "testB": 1, "trainA": 2, "trainB": 1}
-    assert described["template"] == [list(point) for point in WIDE_TEMPLATE]
+    assert described["template"] == [list(point) for point in MEDIUM_TEMPLATE]
     assert np.abs(images.load(out / "trainB" / "0.png").astype(int) - (250, 180, 60)).max() < 8
     (wide,) = (images.load(path) for path in (out / "testA").iterdir())
     tight, _ = cut(face, find_detector(), 64)
@@ -185,11 +187,24 @@ def test_senseless_arguments_are_refused(arguments: list[str], tmp_path: Path) -
 
 
 def test_a_drawing_is_cut_where_selfie2anime_has_its_faces() -> None:
-    """A square of 0.8 of the side around (0.50, 0.53): of 100 pixels the columns 10 to 89 and the rows 13 to 92."""
+    """A square of 0.72 of the side around (0.50, 0.53): of 100 pixels the columns 14 to 85 and the rows 17 to 88."""
     rows, columns = np.mgrid[:100, :100].astype(np.uint8)
-    made = cut_drawing(np.stack([rows, columns, rows], axis=2), 80)
-    assert (made[0, 0, :2].tolist(), made[-1, -1, :2].tolist()) == ([13, 10], [92, 89])
+    made = cut_drawing(np.stack([rows, columns, rows], axis=2), 72)
+    assert (made[0, 0, :2].tolist(), made[-1, -1, :2].tolist()) == ([17, 14], [88, 85])
     assert cut_drawing(np.zeros((300, 200, 3), np.uint8), 64).shape == (64, 64, 3)
+
+
+def test_the_people_of_utkface_are_taken_evenly_and_split_like_all(tmp_path: Path) -> None:
+    for age in range(18, 30):
+        for sex, ancestry, number in itertools.product((0, 1), (0, 1), range(20)):
+            (tmp_path / f"{age}_{sex}_{ancestry}_{number}.jpg").touch()
+    (tmp_path / "70_0_0_1.jpg").touch()
+    taken = list(utkface_evenly(tmp_path, each=50, seed=0))
+    groups = Counter(item.stratum for item in taken)
+    assert sorted(groups.values()) == [1, 50, 50, 50, 50]
+    assert {item.domain for item in taken} == {"A"}
+    tests = sum(in_test_split(item.key, 0.1, 0) for item in taken)
+    assert 10 <= tests <= 32, "a tenth of 201, and not those that the choice by a hash began with"
 
 
 def test_the_people_of_celeba_are_those_of_the_attributes(tmp_path: Path) -> None:

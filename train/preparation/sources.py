@@ -5,6 +5,7 @@ And which of them are kept for testing: decided by their names.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal, get_args
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from train.preparation.labels import ANCESTRIES
+from train.preparation.labels import ANCESTRIES, person
 
 Domain = Literal["A", "B"]
 Split = Literal["train", "test"]
@@ -209,12 +210,35 @@ def _celeba_people(folder: Path) -> dict[str, str]:
     return {row[0]: f"person {row[1]}" for row in rows if len(row) == 2}
 
 
-def selfie2anime(folder: Path, *, celeba: Path | None = None, attributes: Sequence[str] = ()) -> Iterator[Labelled]:
+def utkface_evenly(folder: Path, *, each: int, seed: int) -> Iterator[Labelled]:
+    """At most `each` pictures for every sex, band of ages and ancestry of a UTKFace folder, as domain A.
+
+    Which ones is decided by a hash of their names, and not by the one that decides the split. Raises CycleganError for
+    a folder without UTKFace's pictures.
+    """
+    taken: Counter[tuple[str, ...]] = Counter()
+    for path in sorted((path for path, *_ in _utkface(folder)), key=lambda path: _hash(f"evenly {path.name}", seed)):
+        who = person(path.name)
+        group = (who.sex, who.band, who.ancestry) if who else ()
+        if who and taken[group] < each:
+            taken[group] += 1
+            yield Labelled(path, "A", stratum=", ".join(group))
+
+
+def selfie2anime(
+    folder: Path,
+    *,
+    celeba: Path | None = None,
+    attributes: Sequence[str] = (),
+    utkface: Path | None = None,
+    each: int = 25,
+    seed: int = 0,
+) -> Iterator[Labelled]:
     """Photographs as domain A and anime faces as B, in the split of selfie2anime: trainA, trainB, testA, testB.
 
     celeba: CelebA's folder, whose people are added to domain A, as the selfies are nearly all of young women.
-    attributes: which of them, each as `celeba_by_attribute` takes it (`Male`, `-Male,-Young`); none: all. Raises
-    CycleganError.
+    attributes: which of them, each as `celeba_by_attribute` takes it (`Male`, `-Male,-Young`); none: all. utkface:
+    UTKFace's folder, of which `utkface_evenly` adds children, old people and all skin tones. Raises CycleganError.
     """
     for split in get_args(Split):
         for domain in get_args(Domain):
@@ -229,6 +253,8 @@ def selfie2anime(folder: Path, *, celeba: Path | None = None, attributes: Sequen
                 if item.domain == "A" and item.path not in taken:
                     taken.add(item.path)
                     yield item
+    if utkface is not None:
+        yield from utkface_evenly(utkface, each=each, seed=seed)
 
 
 def folders(a: Path, b: Path | None = None) -> Iterator[Labelled]:
