@@ -64,6 +64,17 @@ def is_shown(picture: Locator) -> bool:
     return picture.evaluate("picture => picture.complete && picture.naturalWidth > 0") is True
 
 
+def test_the_examples_are_translated_by_two_clicks_and_stay(gallery: Gallery, visit: Visit) -> None:
+    gallery.page.get_by_role("button", name="Try the examples").click()
+    expect(gallery.page.locator("#photos")).to_contain_text(OTHER.stem, timeout=PATIENCE)
+    gallery.translate()
+    expect(gallery.results).to_have_count(5)
+    visit.screenshot("gallery-examples")
+    gallery.page.get_by_role("button", name="Delete these").click()
+    expect(gallery.status).to_contain_text("Deleted.", timeout=PATIENCE)
+    assert OTHER.exists()
+
+
 def test_photos_and_a_zip_are_translated_and_downloaded(gallery: Gallery, visit: Visit, archive: Path) -> None:
     visit.screenshot("gallery-empty")
     gallery.choose(ONE, archive)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SHEET_FILE = "sheet.jpg"  # which train/publishing/card.py writes beside a card
 SHEET_SIDE = 720  # pixels, at which it is shown
-NUMBERS = "How good it is"  # the card's heading over the measured numbers
 
 
 def text_of(card: Path) -> str:
@@ -31,12 +30,6 @@ def text_of(card: Path) -> str:
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)  # the sheet stands above
     text = text.replace("![", "[")
     return text.replace("<", "&lt;").strip()  # tags might load pictures or styles
-
-
-def numbers_of(text: str) -> str:
-    """The section of a card with its measurements, or an empty string."""
-    found = re.search(rf"^## {NUMBERS}\s*\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    return found[1].strip() if found else ""
 
 
 def head(status: "Status") -> str:
@@ -75,16 +68,14 @@ def add_model_cards(context: PageContext) -> None:
     blocks: list[Any] = []
     names = [entry.name for entry in catalog.entries()]
     for _ in names:
-        with gr.Column(visible=False, elem_classes="model-card") as column:
-            title = gr.HTML()
-            with gr.Row(equal_height=False):
-                with gr.Column(scale=4, min_width=300):
-                    sheet = gr.HTML()
-                with gr.Column(scale=7, min_width=300):
-                    numbers = gr.Markdown()
-            with gr.Accordion(phrase("gallery.card"), open=False, visible=False) as whole:
-                text = gr.Markdown()
-        blocks += [column, title, sheet, numbers, whole, text]
+        with gr.Column(visible=False, elem_classes="model-card") as column, gr.Row(equal_height=False):
+            with gr.Column(scale=4, min_width=300):
+                sheet = gr.HTML()
+            with gr.Column(scale=7, min_width=300):
+                title = gr.HTML()
+                with gr.Accordion(phrase("gallery.card"), open=False, visible=False) as whole:
+                    text = gr.Markdown()
+        blocks += [column, title, sheet, whole, text]
 
     def fill() -> list[Any]:
         with visitor_errors():
@@ -96,13 +87,12 @@ def add_model_cards(context: PageContext) -> None:
 
 def _updates(status: "Status | None") -> list[Any]:
     if status is None:
-        return [gr.Column(visible=False), *[gr.skip()] * 5]
+        return [gr.Column(visible=False), *[gr.skip()] * 4]
     card = text_of(status.card) if status.card and status.card.is_file() else ""
     return [
         gr.Column(visible=True),
         head(status),
         sheet_of(status),
-        numbers_of(card),
         gr.Accordion(visible=bool(card)),
         card,
     ]

@@ -19,6 +19,7 @@ from demo.tabs.face_cards import FACE_CARDS
 from demo.tabs.gallery.batch import Batch, Request
 from demo.tabs.gallery.history import LISTEN, History, Item, card, delete, failed_card
 from demo.tabs.gallery.model_cards import add_model_cards
+from demo.tabs.photo.view import EXAMPLES
 
 if TYPE_CHECKING:
     pass
@@ -148,7 +149,6 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
     actions = GalleryActions(context)
     choices = context.offered_at_start()
     nothing_more = (phrase("nothing_more"), "")
-    gr.HTML(f"<h2>{phrase('gallery.many')}</h2>")
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
             photos = FileInput(
@@ -157,6 +157,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
                 height=200,
                 elem_id="photos",
             )
+            try_examples = gr.Button(phrase("gallery.try_examples"), size="sm")
             steps = gr.CheckboxGroup(
                 choices,
                 value=[choices[0][1]] if choices else [],
@@ -201,6 +202,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
 
     results: list[Any] = [status, grid, download, delete_these, outcome]
     gr.on(None, refresh, None, [steps, then], **AT_ONCE)
+    try_examples.click(lambda: [str(path) for path in EXAMPLES], None, photos, **AT_ONCE)
     button.click(actions.begin, [photos, steps, work], [work, button, stop, status, grid], **CHECKS).success(
         archive,
         [history.entries, outcome],
