@@ -11,6 +11,7 @@ from pathlib import Path
 import gradio as gr
 import httpx
 import pytest
+from fastapi import Request as FastAPIRequest
 from gradio.data_classes import ImageData
 
 import app
@@ -24,7 +25,7 @@ from demo.page import build_page
 from demo.pictures import PhotoInput
 from demo.server.files import Files
 from demo.server.serve import serve
-from demo.tabs.about import OWNER_KEY, about, plain
+from demo.tabs.about import OWNER_KEY, about, came_from_here, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -68,14 +69,31 @@ def test_only_the_owner_fetches_new_weights(context: PageContext, monkeypatch: p
     page = build_page(context, local=False)
     (reload,) = (function.fn for function in page.fns.values() if getattr(function.fn, "__name__", "") == "reload")
     assert reload is not None
+    near = gr.Request(FastAPIRequest({"type": "http", "headers": [], "client": ("127.0.0.1", 50_000)}))
     with pytest.raises(gr.Error, match="not the owner's key"):
-        reload("wrong")
-    answer, said = reload("open sesame")
+        reload("wrong", near)
+    answer, said = reload("open sesame", near)
     assert "again" in answer
     assert "Gender" in said
     monkeypatch.delenv(OWNER_KEY)
     with pytest.raises(gr.Error, match="not the owner's key"):
-        reload("")
+        reload("", near)
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "here"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("203.0.113.5", {}, False),
+        ("127.0.0.1", {"X-Forwarded-For": "203.0.113.5"}, False),
+        ("127.0.0.1", {"X-Real-IP": "203.0.113.5"}, False),
+    ],
+)
+def test_a_visitor_through_a_proxy_is_not_taken_for_the_owner(client: str, headers: dict[str, str], here: bool) -> None:
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    request = gr.Request(FastAPIRequest({"type": "http", "headers": raw, "client": (client, 50_000)}))
+    assert came_from_here(request) is here
 
 
 def test_unexpected_errors_show_neither_the_visitor_nor_the_log_a_file_name(capsys: pytest.CaptureFixture[str]) -> None:
