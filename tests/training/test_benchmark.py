@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from train import benchmark
+from train.config.presets import PRESETS
 from train.config.train_config import TrainConfig
 from train.training.distributed import ProcessGroup
 from train.training.networks import build_networks
@@ -61,7 +62,8 @@ def test_the_arithmetic_is_that_of_the_networks() -> None:
     assert ours == pytest.approx(counted, rel=0.02)  # per picture, whatever the batch
 
 
-def test_the_figures_fit_together(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_figures_fit_together(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "cyclegan", TINY)
     asked = ["--preset", "cyclegan", "--size", "24", "--batch", "3", "--seconds", "0.6", "--device", "cpu", "--no-bf16"]
     assert benchmark.main([*asked, "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -109,6 +111,6 @@ def test_a_size_that_the_networks_do_not_take_is_a_sentence(
 
 @pytest.mark.slow
 def test_ours_is_faster_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
-    assert benchmark.main(["--preset", "gender", "--seconds", "9", "--device", "cpu", "--json"]) == 0
+    assert benchmark.main(["--preset", "gender", "--seconds", "3", "--device", "cpu", "--json"]) == 0
     ratio = json.loads(capsys.readouterr().out)["ratio"]
     assert ratio > (1.5 if benchmark.has_bf16(torch.device("cpu")) else 1.0)

@@ -17,6 +17,8 @@ from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.translations.config import Crop, Direction
 from cyclegan_core.translations.translation import Translation
 from tests import ROOT
+from train import run
+from train.config import presets
 from train.config.schedule import Budget
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
@@ -202,28 +204,16 @@ def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None
         )
 
 
+def arguments(crops: Path, output: Path, *more: str) -> list[str]:
+    asked = ["--preset", "tiny", "--data", str(crops), "--output", str(output), "--device", "cpu"]
+    return [*asked, "--snapshot-minutes", "0.02", "--threads", "1", *more]
+
+
 def command(crops: Path, output: Path, *more: str) -> list[str]:
     script = "import sys; from train import run; from train.config import presets;"
     script += "from tests.training.test_train import TINY;"
     script += "presets.PRESETS['tiny'] = TINY; sys.exit(run.main(sys.argv[1:]))"
-    return [
-        sys.executable,
-        "-c",
-        script,
-        "--preset",
-        "tiny",
-        "--data",
-        str(crops),
-        "--output",
-        str(output),
-        "--device",
-        "cpu",
-        "--snapshot-minutes",
-        "0.02",
-        "--threads",
-        "1",
-        *more,
-    ]
+    return [sys.executable, "-c", script, *arguments(crops, output, *more)]
 
 
 def start(crops: Path, output: Path, *more: str) -> subprocess.Popen[str]:
@@ -240,28 +230,37 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture
+def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that this process can run the command that `start` gives to another one."""
+    monkeypatch.setitem(presets.PRESETS, "tiny", TINY)
+
+
 @pytest.mark.slow
-def test_a_run_killed_again_and_again_ends_with_the_same_weights(crops: Path, tmp_path: Path) -> None:
-    whole = start(crops, tmp_path / "whole", "--pictures", "400")
-    said, _ = whole.communicate(timeout=120)
-    assert whole.returncode == 0, said
-    for moment in (0.0, 0.35, 0.9):  # seconds after the first checkpoint: in a step, in a snapshot, wherever it is
-        process = start(crops, tmp_path / "killed", "--pictures", "400")
+@pytest.mark.usefixtures("tiny_preset")
+def test_a_run_killed_again_and_again_ends_with_the_same_weights(
+    crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run.main(arguments(crops, tmp_path / "whole", "--pictures", "300")) == 0
+    for moment in (0.0, 0.5):  # seconds after the first checkpoint: in a step, in a snapshot, wherever it is
+        process = start(crops, tmp_path / "killed", "--pictures", "300")
         wait_for(tmp_path / "killed" / "checkpoint.pt", process)
         time.sleep(moment)
         process.kill()
         process.communicate(timeout=60)
-    last = start(crops, tmp_path / "killed", "--pictures", "400")
-    said, _ = last.communicate(timeout=120)
-    assert last.returncode == 0, said
-    assert "Resumed after" in said
+    capsys.readouterr()
+    assert run.main(arguments(crops, tmp_path / "killed", "--pictures", "300")) == 0
+    assert "Resumed after" in capsys.readouterr().out
     one, other = (weights(Translation.load(tmp_path / name / "translation")) for name in ("whole", "killed"))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("tiny_preset")
 @pytest.mark.parametrize("told", [[signal.SIGTERM], [signal.SIGINT, signal.SIGTERM]])
-def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path, told: list[signal.Signals]) -> None:
+def test_a_run_that_is_asked_to_stop_saves_first(
+    crops: Path, tmp_path: Path, told: list[signal.Signals], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Twice at the same moment is what Ctrl-C is under a launcher, which passes on what all have heard already."""
     process = start(crops, tmp_path, "--pictures", "100000000")
     wait_for(tmp_path / "translation" / "config.json", process)
@@ -272,10 +271,8 @@ def test_a_run_that_is_asked_to_stop_saves_first(crops: Path, tmp_path: Path, to
     assert "Saving, then stopping" in said
     assert "Stopped; the same command resumes." in said
     trained = Translation.load(tmp_path / "translation").config.training["pictures"]
-    again = start(crops, tmp_path, "--pictures", "1")
-    said, _ = again.communicate(timeout=60)
-    assert again.returncode == 0, said
-    assert f"Resumed after {trained:,} pictures" in said
+    assert run.main(arguments(crops, tmp_path, "--pictures", "1")) == 0
+    assert f"Resumed after {trained:,} pictures" in capsys.readouterr().out
 
 
 def test_shuffles_show_every_picture_once_in_a_pass() -> None:

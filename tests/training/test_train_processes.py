@@ -10,6 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from tests import ROOT
 from tests.training.test_train import wait_for
+from train import run
 
 SETTINGS = {"PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}  # of the environment
 FIELDS = {
@@ -35,26 +38,40 @@ FIELDS = {
 }
 
 
-def command(crops: Path, output: Path, processes: int, *more: str) -> list[str]:
+def arguments(crops: Path, output: Path, *more: str) -> list[str]:
+    settings = [part for name, value in FIELDS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
+    return [
+        "--preset", "cyclegan", "--data", str(crops), "--output", str(output), "--device", "cpu", "--size", "16",
+        "--batch", "4", "--threads", "1", *settings, *more,
+    ]  # fmt: skip
+
+
+def command(crops: Path, output: Path, *more: str) -> list[str]:
+    """Two processes, by the launcher."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launch = [
-        "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes), "--num_machines", "1",
-        "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port),
-        "--num_cpu_threads_per_process", "1",
-    ]  # fmt: skip
-    settings = [part for name, value in FIELDS.items() for part in ("--set", f"{name}={json.dumps(value)}")]
     return [
-        sys.executable, *(launch if processes > 1 else []), str(ROOT / "train" / "run.py"), "--preset", "cyclegan",
-        "--data", str(crops), "--output", str(output), "--device", "cpu", "--size", "16", "--batch", "4",
-        "--threads", "1", *settings, *more,
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+        "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", str(port),
+        "--num_cpu_threads_per_process", "1", str(ROOT / "train" / "run.py"), *arguments(crops, output, *more),
     ]  # fmt: skip
 
 
-def go(crops: Path, output: Path, processes: int, *more: str) -> subprocess.CompletedProcess[str]:
+def go(crops: Path, output: Path, processes: int, *more: str) -> str:
+    """What a run says that ends well: of this process, or of two others."""
+    if processes == 1:
+        with redirect_stdout(said := StringIO()):
+            assert run.main(arguments(crops, output, *more)) == 0
+        return said.getvalue()
+    done = two(crops, output, *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def two(crops: Path, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(crops, output, processes, *more), cwd=ROOT, env=os.environ | SETTINGS, text=True, capture_output=True,
+        command(crops, output, *more), cwd=ROOT, env=os.environ | SETTINGS, text=True, capture_output=True,
         check=False, timeout=240,
     )  # fmt: skip
 
@@ -79,17 +96,13 @@ def apart(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_does_and_go_on_as_one(crops: Path, tmp_path: Path) -> None:
-    alone = go(crops, tmp_path / "alone", 1, "--pictures", "48")
-    assert alone.returncode == 0, alone.stderr
-    two = go(crops, tmp_path / "two", 2, "--pictures", "48")
-    assert two.returncode == 0, two.stderr
-    assert two.stdout.count("Done:") == 1  # one of them speaks
+    go(crops, tmp_path / "alone", 1, "--pictures", "48")
+    assert go(crops, tmp_path / "two", 2, "--pictures", "48").count("Done:") == 1  # one of them speaks
     assert (processes(tmp_path / "alone"), processes(tmp_path / "two")) == (1, 2)
     middle = {output: weights(tmp_path / output) for output in ("alone", "two")}
     for output in ("alone", "two"):  # a run of two goes on with one, and the other way round
-        again = go(crops, tmp_path / output, 1 if output == "two" else 2, "--pictures", "60")
-        assert again.returncode == 0, again.stderr
-        assert "Resumed after 48 pictures" in again.stdout
+        said = go(crops, tmp_path / output, 1 if output == "two" else 2, "--pictures", "60")
+        assert "Resumed after 48 pictures" in said
     end = {output: weights(tmp_path / output) for output in ("alone", "two")}
     learned = apart(end["alone"], middle["alone"])
     assert learned > 1e-6
@@ -99,16 +112,16 @@ def test_two_processes_train_what_one_does_and_go_on_as_one(crops: Path, tmp_pat
 
 @pytest.mark.slow
 def test_a_batch_that_cannot_be_shared_is_a_sentence(crops: Path, tmp_path: Path) -> None:
-    run = go(crops, tmp_path / "odd", 2, "--pictures", "8", "--batch", "3", "--set", "stages=[]")
-    assert run.returncode != 0
-    assert "error: a batch of 3 cannot be shared out evenly to 2 process(es)" in run.stderr
+    odd = two(crops, tmp_path / "odd", "--pictures", "8", "--batch", "3", "--set", "stages=[]")
+    assert odd.returncode != 0
+    assert "error: a batch of 3 cannot be shared out evenly to 2 process(es)" in odd.stderr
 
 
 @pytest.mark.slow
 def test_ctrl_c_at_the_launcher_saves_first(crops: Path, tmp_path: Path) -> None:
     """The terminal tells all processes, and the launcher tells its own once more."""
     launcher = subprocess.Popen(
-        command(crops, tmp_path, 2, "--pictures", "100000000", "--snapshot-minutes", "0.001"), cwd=ROOT,
+        command(crops, tmp_path, "--pictures", "100000000", "--snapshot-minutes", "0.001"), cwd=ROOT,
         env=os.environ | SETTINGS, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     wait_for(tmp_path / "translation" / "config.json", launcher)
