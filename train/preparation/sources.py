@@ -101,11 +101,12 @@ def matched(pictures: Iterable[Labelled], ratio: float, seed: int) -> Iterator[L
     """The pictures, of which no stratum has more than `ratio` times as many in one domain as in the other.
 
     Then the domains differ in the subject and in little else, and a translation learns the subject alone. Which ones
-    are left out is decided by a hash of their names. A ratio below 1 makes no sense.
+    are left out is decided by a hash of their names, another one than decides the split, which would else keep all test
+    pictures. A ratio below 1 makes no sense.
     """
     items = list(pictures)
     members: dict[tuple[str, str], list[Labelled]] = {}
-    for item in sorted((i for i in items if i.domain), key=lambda i: _hash(i.key, seed)):
+    for item in sorted((i for i in items if i.domain), key=lambda i: _hash(f"matched {i.key}", seed)):
         members.setdefault((item.stratum, item.domain or ""), []).append(item)
     kept: set[int] = set()
     for (stratum, domain), own in members.items():
