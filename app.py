@@ -28,9 +28,13 @@ def main() -> int:
         try:
             context = PageContext(None, files)
             serve(build_page(context, local=host in ("127.0.0.1", "localhost", "::1")), host, port)
-            context.load()
+            from cyclegan_core.inference.registry import TranslationRegistry  # brings PyTorch, which takes seconds
+
+            registry = TranslationRegistry()
+            registry.load()
+            context.use(registry)
             print(f"Open http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", flush=True)
-            context.registry.pull()
+            registry.pull()
             threading.Event().wait()
         except KeyboardInterrupt:
             return 0

@@ -23,7 +23,7 @@ TRANSLATOR_QUEUE: dict[str, Any] = {"concurrency_id": "translator", "concurrency
 class PageContext:
     """The translations and the temporary files. The page is served before the translations are loaded.
 
-    registry: one that is loaded already, or None where `load` is to make and load it.
+    registry: one that is loaded already, or None where `use` will bring it.
     """
 
     def __init__(self, registry: "TranslationRegistry | None", files: Files) -> None:
@@ -33,14 +33,8 @@ class PageContext:
         if registry is not None:
             self._loaded.set()
 
-    def load(self) -> None:
-        """Loads the translations, which takes seconds. Raises CycleganError where none can be offered."""
-        from cyclegan_core.inference.registry import (
-            TranslationRegistry,  # brings PyTorch, which takes seconds to import
-        )
-
-        registry = TranslationRegistry()
-        registry.load()
+    def use(self, registry: "TranslationRegistry") -> None:
+        """Offers the translations of a registry that is loaded; requests that waited for them go on."""
         self._registry = registry
         self._loaded.set()
 

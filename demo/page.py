@@ -42,7 +42,7 @@ def build_page(context: PageContext, *, local: bool = True) -> gr.Blocks:
                 add_gallery(context, made)
         gr.HTML(f"<p>{phrase('page.privacy')}</p>", elem_classes="page-privacy")
         add_about(context, page, local=local)
-        add_example_faces(context, example, ["#steps", "#video-steps"])
+        add_example_faces(example.pictures, ["#steps", "#video-steps"])
         page.load(None, js=TITLE)
         page.unload(forget)
         page.queue(max_size=64, api_open=False)

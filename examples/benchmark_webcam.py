@@ -23,6 +23,7 @@ import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from cyclegan_core import images
+from cyclegan_core.inference.registry import TranslationRegistry
 from demo.context import PageContext
 from demo.server.files import Files
 from demo.server.serve import serve
@@ -96,8 +97,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        context = PageContext(None, Files(Path(folder)))
-        context.load()
+        registry = TranslationRegistry()
+        registry.load()
+        context = PageContext(registry, Files(Path(folder)))
         shown = Path(folder) / "face.mjpeg"
         film(shown)
         browser = playwright.chromium.launch(

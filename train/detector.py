@@ -23,7 +23,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_published
+from cyclegan_core.faces.detector_weights import read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network
 from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import measure

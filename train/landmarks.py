@@ -26,9 +26,9 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from train.data.augment import disturb
 from train.data.folders import to_float
 from train.data.listing import picture_files
-from train.evaluation.classifier import disturb
 
 STORED = 128  # side of a loose crop
 ZOOM_OUT = 0.5  # the crop reaches so much further, as a fraction of its side, than a crop that is cut just right

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
+from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.long_pictures import detect_in_parts, is_long, part_length
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
 
 # RMS distance of aligned landmarks from the template, as a fraction of the crop. Measured with RetinaFace: 99 % of
 # upright faces stay under 0.07; a face seen in a wrongly turned picture is mostly above, or has a low score.

@@ -5,6 +5,7 @@ facexlib would download them too, but with no checksum, no second try, and into 
 
 import hashlib
 import http.client
+import io
 import os
 import sys
 import time
@@ -12,6 +13,9 @@ import urllib.error
 import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from cyclegan_core.atomic import atomically
 from cyclegan_core.deadline import within
@@ -81,6 +85,22 @@ def fetch(address: str | None = None, *, seconds: float = SECONDS) -> Path:
             f"the detector's weights could not be downloaded ({_reason(error)}); try again later"
         ) from error
     return target
+
+
+def read_published(file: Path) -> dict[str, Tensor]:
+    """The state of facexlib's network, from its own `detection_mobilenet0.25_Final.pth`.
+
+    Raises CycleganError when it is another file: weights of other repositories load without an error and give nonsense,
+    so the checksum decides.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise CycleganError(f"the detector weights {file.name} cannot be read: {error.strerror}") from error
+    if not are_genuine(content):
+        raise CycleganError(f"{file.name} is damaged or not facexlib's file; delete it or download it again")
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    return {key.removeprefix("module."): value for key, value in state.items()}
 
 
 def _download(address: str, end: float) -> bytes:

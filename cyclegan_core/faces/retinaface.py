@@ -1,7 +1,6 @@
 """The RetinaFace detector (Deng et al. 2019) with the small MobileNet backbone, network and weights by facexlib."""
 
 import hashlib
-import io
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib import metadata
@@ -14,8 +13,6 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.detector_weights import are_genuine
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.torchvision_nms import import_torchvision
 from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_bf16, has_openvino
@@ -38,8 +35,8 @@ MULTIPLE = 16  # of pixels, that the sides of what the network sees are rounded 
 class RetinaFaceDetector:
     """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
 
-    weights: the state of `new_network`, as `read_published` and `load` take it from a file. name: shown to people.
-    threshold: of the scores, in [0, 1], from which a face counts.
+    weights: the state of `new_network`, as `detector_weights.read_published` and `load` take it from a file. name:
+    shown to people. threshold: of the scores, in [0, 1], from which a face counts.
     """
 
     def __init__(
@@ -160,19 +157,3 @@ def new_network() -> nn.Module:
 
     network: nn.Module = RetinaFace(network_name="mobile0.25", phase="train", device=torch.device("cpu"))
     return network
-
-
-def read_published(file: Path) -> dict[str, Tensor]:
-    """The weights in facexlib's own `detection_mobilenet0.25_Final.pth`.
-
-    Raises CycleganError when it is another file: weights of other repositories load without an error and give nonsense,
-    so the checksum decides.
-    """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CycleganError(f"the detector weights {file.name} cannot be read: {error.strerror}") from error
-    if not are_genuine(content):
-        raise CycleganError(f"{file.name} is damaged or not facexlib's file; delete it or download it again")
-    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    return {key.removeprefix("module."): value for key, value in state.items()}

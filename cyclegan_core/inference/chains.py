@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.composition import GeneratedFace, composite, composite_all
-from cyclegan_core.inference.translator import FaceTranslator
+
+if TYPE_CHECKING:
+    from cyclegan_core.inference.translator import FaceTranslator
 
 LONGEST_CHAIN = 4
 
@@ -37,19 +40,19 @@ Chain = tuple[Step, ...]
 """Steps that are carried out one after the other. An empty chain leaves a face as it is."""
 
 
-def translator_of(translators: Mapping[str, FaceTranslator], step: Step) -> FaceTranslator:
+def translator_of(translators: "Mapping[str, FaceTranslator]", step: Step) -> "FaceTranslator":
     """The translator that a step names. Raises TranslationError where there is none."""
     if step.translation not in translators:
         raise TranslationError(f"there is no translation {step.translation[:60]!r}: choose of {', '.join(translators)}")
     return translators[step.translation]
 
 
-def takes_whole_picture(translators: Mapping[str, FaceTranslator], step: Step) -> bool:
+def takes_whole_picture(translators: "Mapping[str, FaceTranslator]", step: Step) -> bool:
     """Whether a step works on the whole picture, not on faces. Raises TranslationError for an unknown translation."""
     return translator_of(translators, step).config.crop is None
 
 
-def split_chain(translators: Mapping[str, FaceTranslator], chain: Chain) -> list[tuple[bool, Chain]]:
+def split_chain(translators: "Mapping[str, FaceTranslator]", chain: Chain) -> list[tuple[bool, Chain]]:
     """The chain cut where steps on faces and steps on whole pictures meet, in order.
 
     Each part is a pair: whether its steps take the whole picture, and the steps.
@@ -59,7 +62,7 @@ def split_chain(translators: Mapping[str, FaceTranslator], chain: Chain) -> list
 
 
 def generate_layers(
-    translators: Mapping[str, FaceTranslator],
+    translators: "Mapping[str, FaceTranslator]",
     picture: NDArray[np.uint8],
     faces: Sequence[Face],
     chains: Sequence[Chain],
@@ -106,7 +109,7 @@ def generate_layers(
 
 
 def _generate_face_steps(
-    translators: Mapping[str, FaceTranslator],
+    translators: "Mapping[str, FaceTranslator]",
     background: NDArray[np.uint8],
     faces: Sequence[Face],
     remaining: list[list[Step]],

@@ -12,9 +12,10 @@ import numpy as np
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.detection import Detector, find_detector
+from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
 from cyclegan_core.inference import status
 from cyclegan_core.inference.status import Status
 from cyclegan_core.inference.studio import Studio

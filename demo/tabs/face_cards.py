@@ -4,12 +4,9 @@ The components stay as they are, for keyboards and screen readers; only CSS lays
 the cards is in `demo/page.css`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import gradio as gr
-
-from demo.context import PageContext
-from demo.tabs.photo.example import ExampleView
 
 FACE_CARDS = "face-cards"  # class of the components that are shown as cards
 
@@ -28,12 +25,15 @@ def card_style(selectors: Sequence[str], pictures: Mapping[str, str]) -> str:
     return f"<style>{rules}</style>"
 
 
-def add_example_faces(context: PageContext, example: ExampleView, selectors: Sequence[str]) -> None:
-    """Adds a part without looks of its own to the page, which shows the example's face on the cards of components."""
+def add_example_faces(pictures: Callable[[], Mapping[str, str]], selectors: Sequence[str]) -> None:
+    """Adds a part without looks of its own to the page, which shows the example's face on the cards of components.
+
+    pictures: called when the page opens, for addresses of pictures by step.
+    """
     style = gr.HTML(elem_classes="face-cards-style", apply_default_css=False)
     gr.on(
         None,
-        lambda: card_style(selectors, example.pictures()),
+        lambda: card_style(selectors, pictures()),
         None,
         style,
         queue=False,

@@ -19,8 +19,9 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE, fit_similarity
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
+from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
 from tests import ROOT
 
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"

@@ -31,8 +31,7 @@ from demo.context import PageContext
 from demo.server.files import Files
 from demo.tabs.gallery.batch import Batch, Request
 from demo.tabs.photo.actions import PhotoActions
-from demo.tabs.photo.saving import JPEG
-from demo.tabs.photo.view import WHOLE
+from demo.tabs.photo.view import JPEG, WHOLE
 from demo.tabs.video.tab import sentences
 from tests.inference.test_tiling import GENERATORS, landscape, lively
 

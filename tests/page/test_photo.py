@@ -26,8 +26,7 @@ from demo.tabs.photo import view
 from demo.tabs.photo.actions import PhotoActions
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState
-from demo.tabs.photo.saving import JPEG, PNG
-from demo.tabs.photo.view import COMPARISON, EXAMPLES, LOOP, WHOLE
+from demo.tabs.photo.view import COMPARISON, EXAMPLES, JPEG, LOOP, PNG, WHOLE
 
 LEFT, RIGHT = (20.0, 30.0, 120.0, 130.0), (220.0, 30.0, 340.0, 150.0)
 FEMALE, MALE, STRIPES = "gender:to_female", "gender:to_male", "stripes:to_stripes"

@@ -9,8 +9,9 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.faces.detection import Detector, find_detector
+from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, read_published
+from cyclegan_core.faces.retinaface import RetinaFaceDetector
 from cyclegan_core.video.one_euro import OneEuroFilter
 from cyclegan_core.video.optical_flow import face_size
 from cyclegan_core.video.tracking import FaceTracker, Track

@@ -31,3 +31,23 @@ def augment(pictures: Tensor, config: TrainConfig, *, size: int, rank: int = 0, 
     grid = F.affine_grid(moves, [count, 3, *pictures.shape[2:]], align_corners=False)
     moved = F.grid_sample(pictures.float() / 127.5 - 1, grid, padding_mode="reflection", align_corners=False)
     return F.interpolate(moved, (size, size), mode="area") if moved.shape[-1] != size else moved
+
+
+def disturb(x: Tensor, *, rank: int = 0, world: int = 1) -> Tensor:
+    """Float (B, 3, H, W) with small random changes of brightness, contrast, colour, sharpness and noise.
+
+    They must not decide which domain a picture is from. rank, world: every process draws for the pictures of all and
+    takes its own.
+    """
+    count = len(x)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(count * world, *shape, device=x.device)[rank * count : (rank + 1) * count]
+
+    gain, tint = torch.exp(normal(1, 1, 1) * 0.15), normal(3, 1, 1) * 0.08
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = (x - mean) * gain + mean + tint
+    if torch.rand(()) < 0.5:
+        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    strength = torch.rand(count * world, 1, 1, 1, device=x.device)[rank * count : (rank + 1) * count]
+    return x + normal(*x.shape[1:]) * (0.1 * strength)

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from train.data.preprocess import square
 
 VERSION = 1  # of the file; a new one makes all caches anew
 CACHE_VARIABLE = "CYCLEGAN_CACHE"
@@ -39,18 +40,6 @@ class Cached:
     pictures: NDArray[np.uint8]
     names: list[str]
     skipped: list[tuple[str, str]]
-
-
-def square(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The middle square of RGB uint8 (H, W, 3), brought to (side, side, 3)."""
-    height, width = picture.shape[:2]
-    shorter = min(height, width)
-    if shorter != max(height, width):
-        top, left = (height - shorter) // 2, (width - shorter) // 2
-        picture = picture[top : top + shorter, left : left + shorter]
-    if shorter == side:
-        return picture
-    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if shorter > side else cv2.INTER_CUBIC)
 
 
 def cached_pictures(files: Sequence[Path], side: int, folder: Path | None = None) -> Cached:

@@ -13,11 +13,11 @@ from torch import Tensor
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from cyclegan_core.translations.config import LARGEST_CROP, Crop
-from train.data.cache import cached_pictures, square
+from train.data.cache import cached_pictures
 from train.data.domain import Domain
 from train.data.folder_domains import CachedFolder, FreshFolder, held_out_rows, readable
 from train.data.listing import listed, picture_files, relative_names, source
-from train.data.preprocess import Preprocess
+from train.data.preprocess import Preprocess, square
 from train.data.streams import Stream, held_out_pictures
 
 CROPS_FILE = "crops.json"  # beside trainA, trainB, testA and testB

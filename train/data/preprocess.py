@@ -1,7 +1,7 @@
-"""How pictures of any shape become the squares that the networks see, other than by their middle.
+"""How pictures of any shape become the squares that the networks see.
 
-The rules and their names are those of pytorch-CycleGAN-and-pix2pix. Each cuts a square at random, so that these
-pictures are decoded anew for every step, while the middles of `center_crop` are decoded once (`cache.py`).
+By their middle, as `square` cuts it and `cache.py` keeps it, or by the rules of pytorch-CycleGAN-and-pix2pix, under its
+names. Each of those cuts a square at random, so that these pictures are decoded anew for every step.
 """
 
 from dataclasses import dataclass
@@ -57,3 +57,15 @@ def preprocess_of(config: TrainConfig) -> Preprocess | None:
     if config.preprocess == "center_crop":
         return None
     return Preprocess(config.preprocess, config.size, config.load_size or config.size)
+
+
+def square(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The middle square of RGB uint8 (H, W, 3), brought to (side, side, 3)."""
+    height, width = picture.shape[:2]
+    shorter = min(height, width)
+    if shorter != max(height, width):
+        top, left = (height - shorter) // 2, (width - shorter) // 2
+        picture = picture[top : top + shorter, left : left + shorter]
+    if shorter == side:
+        return picture
+    return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if shorter > side else cv2.INTER_CUBIC)

@@ -29,9 +29,8 @@ from torch import Tensor
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from train.data.cache import square
 from train.data.domain import Domain, State, seeded
-from train.data.preprocess import MIDDLE, Placement, Preprocess
+from train.data.preprocess import MIDDLE, Placement, Preprocess, square
 from train.data.shards import Member, members
 
 BLOCK_PICTURES = 2048

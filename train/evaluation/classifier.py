@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.config.train_config import TrainConfig
-from train.data.augment import augment
+from train.data.augment import augment, disturb
 from train.data.folder_domains import ShuffledIndices
 from train.data.folders import to_float
 
@@ -71,26 +71,6 @@ def plain_classifier(channels: int = 32) -> Classifier:
 
 
 ARCHITECTURES = {"residual": residual_classifier, "plain": plain_classifier}
-
-
-def disturb(x: Tensor, *, rank: int = 0, world: int = 1) -> Tensor:
-    """Float (B, 3, H, W) with small random changes of brightness, contrast, colour, sharpness and noise.
-
-    They must not decide which domain a picture is from. rank, world: every process draws for the pictures of all and
-    takes its own.
-    """
-    count = len(x)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(count * world, *shape, device=x.device)[rank * count : (rank + 1) * count]
-
-    gain, tint = torch.exp(normal(1, 1, 1) * 0.15), normal(3, 1, 1) * 0.08
-    mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    x = (x - mean) * gain + mean + tint
-    if torch.rand(()) < 0.5:
-        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
-    strength = torch.rand(count * world, 1, 1, 1, device=x.device)[rank * count : (rank + 1) * count]
-    return x + normal(*x.shape[1:]) * (0.1 * strength)
 
 
 def _spoil(x: Tensor) -> Tensor:

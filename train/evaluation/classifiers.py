@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.data.augment import augment
+from train.data.augment import augment, disturb
 from train.data.cache import cached_pictures
 from train.data.listing import picture_files
 from train.evaluation import metrics
-from train.evaluation.classifier import ARCHITECTURES, Classifier, classify, disturb, train_classifier
+from train.evaluation.classifier import ARCHITECTURES, Classifier, classify, train_classifier
 from train.evaluation.features import SIZE as VIEW_SIZE
 from train.evaluation.features import VIEWS, Encoder, encode
 from train.evaluation.network_cache import load_or_train

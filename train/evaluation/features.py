@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.config.train_config import TrainConfig
-from train.data.augment import augment
+from train.data.augment import augment, disturb
 from train.data.folders import open_domain, to_float
-from train.evaluation.classifier import disturb
 from train.evaluation.network_cache import load_or_train
 
 SIZE, WIDTH, FEATURES = 64, 16, 256  # pixels that it sees, channels of its first layer, numbers that it returns

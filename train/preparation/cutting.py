@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import MEDIUM_TEMPLATE, TIGHT_TEMPLATE, WIDE_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
-from train.data.cache import square
+from train.data.preprocess import square
 from train.preparation.sources import Labelled
 
 Template = tuple[tuple[float, float], ...]

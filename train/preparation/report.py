@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from train.data.cache import square
 from train.data.folders import CROPS_FILE
+from train.data.preprocess import square
 
 FOLDERS = [f"{split}{domain}" for split in ("train", "test") for domain in "AB"]
 REPORT_FILE = "report.json"

@@ -21,7 +21,7 @@ from demo.pictures import for_the_screen, generate, result_suffix
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState, draw, draw_face, portrait_alignment
-from demo.tabs.photo.saving import JPEG, PNG, file_words, made_by, save_picture
+from demo.tabs.photo.saving import file_words, made_by, save_picture
 from demo.tabs.photo.sharing import comparison, save_loop
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class PhotoActions:
             state = self._known(state)
             what, form = view.field(event, "what"), view.field(event, "form")
             strength = self._strength(event)
-            suffix = PNG if form == PNG else JPEG
+            suffix = view.PNG if form == view.PNG else view.JPEG
             if what in (view.COMPARISON, view.LOOP):
                 return self._save_both(state, what, suffix, strength)
             photo = self._reload(state)

@@ -10,7 +10,6 @@ from demo.languages.phrases import say
 from demo.pictures import for_the_screen
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
-from demo.tabs.photo.saving import JPEG
 
 FILE, STEP = "astronaut.jpg", "anime:to_anime"
 
@@ -80,6 +79,6 @@ class ExampleView:
             "faces": [],
             "face": -1,
             "step": chosen,
-            "form": JPEG,
+            "form": view.JPEG,
         }
         return shown, pictures

@@ -16,7 +16,6 @@ from demo.tabs.photo.view import WHOLE
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain, Studio  # brings PyTorch, which the page does not wait for
 
-PNG, JPEG = ".png", ".jpg"
 LONGEST_NAME = 60  # characters that a file's name gets from its directions
 
 

@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 EXAMPLES = tuple(sorted((HERE.parents[2] / "examples").glob("*.jpg")))
 FOR_DRAWINGS = frozenset({"anime:to_photo"})  # senseless for a photo, so these stand behind "More"
 THUMBNAIL_SIDE = 96
+PNG, JPEG = ".png", ".jpg"  # forms of what is saved
 WHOLE, COMPARISON, LOOP = "whole", "comparison", "loop"  # what to save; a face alone is its index
 # A part of view.html, in which ${...} is JavaScript, and runs in the browser.
 EXAMPLE = """<button type="button" data-example="{index}"
