@@ -21,7 +21,9 @@ FACES = {  # of each photo, the largest: its directions
     "astronaut.jpg": ("to_male", "older", "younger", "to_anime"),
     "joe_biden.jpg": ("to_female", "older", "younger", "to_anime"),
 }
-SIDE = 256
+HEADINGS = ("photo", "other gender", "older", "younger", "anime")
+SIDE, HEADING = 256, 44  # pixels
+PAPER, INK = 255, (60, 60, 60)
 ROOM = 2.4  # side of the shown square, in widths of the face
 
 
@@ -35,7 +37,16 @@ def main(target: str) -> None:
         face = max(studio.find_faces(photo), key=lambda face: face.width)
         after = [studio.translate(photo, studio.chain(direction)).picture for direction in directions]
         rows.append(np.concatenate([_square(picture, face) for picture in (photo, *after)], 1))
-    images.save(np.concatenate(rows), target, quality=90)
+    images.save(np.concatenate([_headings(), *rows]), target, quality=90)
+
+
+def _headings() -> NDArray[np.uint8]:
+    row = np.full((HEADING, SIDE * len(HEADINGS), 3), PAPER, np.uint8)
+    for column, words in enumerate(HEADINGS):
+        (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_DUPLEX, 0.8, 1)
+        place = (column * SIDE + (SIDE - width) // 2, (HEADING + height) // 2)
+        cv2.putText(row, words, place, cv2.FONT_HERSHEY_DUPLEX, 0.8, INK, 1, cv2.LINE_AA)
+    return row
 
 
 def _square(photo: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:

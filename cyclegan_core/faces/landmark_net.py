@@ -20,32 +20,37 @@ TEMPLATE = 0.5 + (np.array(WIDE_TEMPLATE) - 0.5) * 1.25
 class LandmarkNet(nn.Module):
     """Float (B, 3, 64, 64) in [-1, 1] to landmarks (B, 5, 2) as fractions of the crop and logits (B,) of being a face.
 
-    Depthwise-separable convolutions as in MobileNet (Howard et al. 2017); the landmarks come from all places at once,
-    as they are corrections to the template.
+    A small residual network (He et al. 2015) of dense convolutions; the landmarks come from all places at once, as they
+    are corrections to the template.
     """
 
-    def __init__(self, channels: int = 24) -> None:
+    def __init__(self, channels: int = 32) -> None:
         super().__init__()
-
-        def separable(narrow: int, wide: int, stride: int) -> list[nn.Module]:
-            return [
-                nn.Conv2d(narrow, narrow, 3, stride, 1, groups=narrow, bias=False), nn.BatchNorm2d(narrow), nn.ReLU(),
-                nn.Conv2d(narrow, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(),
-            ]  # fmt: skip
-
         c = channels
         self.features = nn.Sequential(
-            nn.Conv2d(3, c, 3, 2, 1, bias=False), nn.BatchNorm2d(c), nn.ReLU(),
-            *separable(c, 2 * c, 2), *separable(2 * c, 2 * c, 1),
-            *separable(2 * c, 4 * c, 2), *separable(4 * c, 4 * c, 1), *separable(4 * c, 4 * c, 1),
-            *separable(4 * c, 8 * c, 2), *separable(8 * c, 4 * c, 1),
+            *_convolution(3, c, 2), *_convolution(c, 3 * c // 2, 2), _Residual(3 * c // 2),
+            *_convolution(3 * c // 2, 3 * c, 2), _Residual(3 * c), _Residual(3 * c),
+            *_convolution(3 * c, 4 * c, 2), _Residual(4 * c),
         )  # fmt: skip
         self.head = nn.Linear(4 * c * 16, 11)
         self.register_buffer("template", torch.tensor(TEMPLATE, dtype=torch.float32), persistent=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        out = self.head(self.features(x).flatten(1))
+        out = self.head(self.features(x).flatten(1)).float()
         return self.template + out[:, :10].view(-1, 5, 2) * 0.1, out[:, 10]
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.change = nn.Sequential(*_convolution(channels, channels, 1), *_convolution(channels, channels, 1)[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x + self.change(x))
+
+
+def _convolution(narrow: int, wide: int, stride: int) -> list[nn.Module]:
+    return [nn.Conv2d(narrow, wide, 3, stride, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU()]
 
 
 class LandmarkFinder:
@@ -53,7 +58,7 @@ class LandmarkFinder:
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         self._net = LandmarkNet()
-        self._net.load_state_dict(load_file(weights))
+        self._net.load_state_dict(load_file(weights))  # half precision in the file
         self._net.eval()
 
     def refine(

@@ -60,6 +60,21 @@ def value(pictures: Tensor) -> Tensor:
     return (diff_augment(pictures, ALL, seed_draw=5) ** 2).sum()
 
 
+def test_pictures_are_sharpened_each_by_another_amount_and_stay_in_range() -> None:
+    still = replace(MOVING, flip=False, turn=0.0, zoom=0.0, shift=0.0)
+    pictures = torch.full((16, 3, 8, 8), 60, dtype=torch.uint8)
+    pictures[..., 4:] = 190  # an edge
+    plain = augment(pictures, still, size=8)
+    torch.manual_seed(0)
+    sharp = augment(pictures, replace(still, sharpen=2.0), size=8)
+    step = (sharp - plain)[:, 0, 4, 4]  # on its bright side
+    assert step.min() > 0
+    assert step.max() > 0.1
+    assert step.unique().numel() > 8
+    assert sharp.abs().max() <= 1
+    assert torch.allclose(sharp[..., 0], plain[..., 0], atol=1e-6), "far from the edge nothing changes"
+
+
 def test_the_gradient_is_right() -> None:
     torch.manual_seed(0)
     pictures = torch.rand(2, 3, 8, 8, dtype=torch.float64)

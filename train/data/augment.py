@@ -1,4 +1,4 @@
-"""Random flips, turns, zooms and shifts of a batch, on the device of the pictures."""
+"""Random flips, turns, zooms, shifts and sharpness of a batch, on the device of the pictures."""
 
 import math
 
@@ -11,6 +11,8 @@ from train.config.train_config import TrainConfig
 
 def augment(pictures: Tensor, config: TrainConfig, *, size: int, rank: int = 0, world: int = 1) -> Tensor:
     """Uint8 (B, 3, H, W) to float32 (B, 3, size, size) in [-1, 1], each flipped, turned, zoomed and shifted at random.
+
+    Where the config says so, each is sharpened at random as well.
 
     The draw is torch's global one, on the CPU; the arithmetic is on the device of the pictures. With `world` processes
     every one draws for the `B * world` pictures of all of them and takes its own rows, so that two processes with the
@@ -30,7 +32,17 @@ def augment(pictures: Tensor, config: TrainConfig, *, size: int, rank: int = 0, 
     moves = torch.stack(rows, dim=1)[rank * count : (rank + 1) * count].to(pictures.device, non_blocking=True)
     grid = F.affine_grid(moves, [count, 3, *pictures.shape[2:]], align_corners=False)
     moved = F.grid_sample(pictures.float() / 127.5 - 1, grid, padding_mode="reflection", align_corners=False)
-    return F.interpolate(moved, (size, size), mode="area") if moved.shape[-1] != size else moved
+    moved = F.interpolate(moved, (size, size), mode="area") if moved.shape[-1] != size else moved
+    if not config.sharpen:
+        return moved
+    amount = torch.rand(count * world)[rank * count : (rank + 1) * count].to(pictures.device) * config.sharpen
+    return sharpened(moved, amount)
+
+
+def sharpened(x: Tensor, amount: Tensor) -> Tensor:
+    """Float (B, 3, H, W) in [-1, 1] with so many times (B,) what a blur of 3 x 3 pixels takes away added to it."""
+    blurred = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), 3, 1)
+    return torch.clamp(x + amount[:, None, None, None] * (x - blurred), -1, 1)
 
 
 def disturb(x: Tensor, *, rank: int = 0, world: int = 1) -> Tensor:
