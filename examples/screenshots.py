@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the page anew: the photo tab, the gallery, and the page in motion.
+"""Takes the README's pictures of the page anew: the photo tab in motion, the webcam and the gallery.
 
     python examples/screenshots.py     # a minute; needs what `make test` installs
 
@@ -7,6 +7,7 @@ Starts a page of its own in a real Chromium. The people shown are those of the e
 
 import io
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
+from examples.benchmark_webcam import CAMERA, film
 from examples.load_page import ROOT, own_page
 
 FOLDER = ROOT / "examples" / "screenshots"
@@ -22,6 +24,8 @@ PATIENCE = 120_000  # milliseconds
 MOTION_WIDTH, MOTION_QUALITY, MOST_BYTES = 760, 70, 3_000_000
 SHOWN = ("gender:to_male", "age:older", "anime:to_anime")  # cards that the moving picture clicks
 PORTRAIT = "barack_obama.jpg"
+ON_CAMERA, LIVE = "joe_biden.jpg", "Younger"
+IN_GALLERY = ("To female", "Older", "To anime")
 
 
 class Motion:
@@ -58,8 +62,10 @@ class Motion:
 def opened() -> Iterator[Page]:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = next(filter(None, map(shutil.which, names)), None)
-    with own_page(None) as served, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+    with tempfile.TemporaryDirectory() as folder, own_page(None) as served, sync_playwright() as playwright:
+        film(shown := Path(folder) / "face.mjpeg", ROOT / "examples" / ON_CAMERA)
+        camera = (*CAMERA, f"--use-file-for-fake-video-capture={shown}")
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu", *camera])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", locale="en-US")
         page.set_default_timeout(PATIENCE)
         page.goto(served.address)
@@ -95,13 +101,36 @@ def photo_tab(page: Page) -> None:
         motion.take(700)
         slide(page, motion, page.locator(".photo-slide"))
         motion.take(500)
-    page.screenshot(path=FOLDER / "page.jpg", type="jpeg", quality=88, full_page=True)
     motion.save(FOLDER / "page.webp")
+
+
+def webcam_tab(page: Page) -> None:
+    page.get_by_role("tab", name="Webcam").click()
+    page.get_by_role("radio", name=LIVE, exact=True).check(force=True)
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator('.webcam[data-state="live"]')).to_be_visible(timeout=PATIENCE)
+    page.wait_for_timeout(6000)
+    page.screenshot(path=FOLDER / "webcam.jpg", type="jpeg", quality=88)
+    page.get_by_role("button", name="Stop", exact=True).click()
+
+
+def gallery_tab(page: Page) -> None:
+    page.get_by_role("tab", name="Gallery").click()
+    page.get_by_role("button", name="Try the examples").click()
+    for direction in IN_GALLERY:
+        page.locator("#steps").get_by_label(direction).check()
+    expect(page.locator("#photos")).to_contain_text(PORTRAIT.partition(".")[0], timeout=PATIENCE)
+    page.get_by_role("button", name="Translate all").click()
+    expect(page.locator("#batch-status")).to_contain_text("made.", timeout=PATIENCE)
+    page.wait_for_timeout(1500)
+    page.evaluate("window.scrollTo(0, 0)")
+    page.screenshot(path=FOLDER / "gallery.jpg", type="jpeg", quality=88)
 
 
 def main() -> None:
     with opened() as page:
-        photo_tab(page)
+        for tab in (photo_tab, webcam_tab, gallery_tab):
+            tab(page)
 
 
 if __name__ == "__main__":
