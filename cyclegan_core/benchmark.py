@@ -71,7 +71,7 @@ def measure(studio: Studio, photo: NDArray[np.uint8], *, times: int = 9, frames:
         direction = f"{name}:{translator.directions[0]}"
         chain = studio.chain(direction)
         label = f"{direction.replace(':', ', ').replace('_', ' ')}: "
-        if studio.whole(chain):
+        if studio.needs_no_face(chain):
             continue
         layers = studio.generate(photo, faces, [chain] * len(faces))
         engine = translator.engine_name

@@ -19,7 +19,7 @@ from demo.server.gradio_patches import UploadsOnly
 
 if TYPE_CHECKING:  # brings PyTorch, which the page does not wait for
     from cyclegan_core.faces.face import Face
-    from cyclegan_core.inference.composition import GeneratedFace
+    from cyclegan_core.inference.composition import Layer
     from cyclegan_core.inference.studio import Chain, Studio
 
 # Larger pictures are reduced for a translation of whole pictures, and its result is enlarged again: with the network of
@@ -63,7 +63,7 @@ def result_suffix(picture: images.Picture, file: Path) -> str:
 
 def generate(
     studio: "Studio", picture: NDArray[np.uint8], faces: "Sequence[Face]", chains: "Sequence[Chain]"
-) -> "tuple[tuple[GeneratedFace, ...], ...]":
+) -> "tuple[tuple[Layer, ...], ...]":
     """As `Studio.generate`, with steps on the whole picture at WHOLE_PIXELS at most."""
     return studio.generate(picture, faces, chains, whole_pixels=WHOLE_PIXELS)
 

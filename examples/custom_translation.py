@@ -35,7 +35,7 @@ def main() -> None:
     chain = studio.chain(args.direction or f"custom:{custom.directions[0]}")
 
     translated = studio.translate(images.load(args.photo), chain)
-    if not studio.whole(chain):  # a translation such as horse2zebra needs no face
+    if not studio.needs_no_face(chain):  # a translation such as horse2zebra needs no face
         print(f"{len(translated.faces)} face{'' if len(translated.faces) == 1 else 's'}")
     made_by = " + ".join(map(str, chain)) if translated.altered else None
     images.save(translated.picture, args.output, made_by=made_by)

@@ -86,7 +86,7 @@ class Translator:
     def _result(self, item: Item) -> str:
         if item.made is None:
             return "failed"
-        whole = self._studio.whole(self._chain)
+        whole = self._studio.needs_no_face(self._chain)
         return "translated" if whole or item.made.faces or item.made.altered else "no face"
 
     def _pictures(self, work: Work) -> Iterator[Item]:
@@ -144,7 +144,7 @@ class Translator:
 
     def _load(self, item: Item) -> None:
         """Of an animation, the first frame with a face."""
-        wanted = None if self._studio.whole(self._chain) else lambda frame: bool(self._studio.find_faces(frame))
+        wanted = None if self._studio.needs_no_face(self._chain) else lambda frame: bool(self._studio.find_faces(frame))
         try:
             item.picture = images.load_picture(item.data, wanted=wanted)
             item.notes = list(item.picture.notes)
@@ -167,7 +167,7 @@ class Translator:
         return items
 
     def _batch(self, pictures: list[Any]) -> list[TranslatedPicture]:
-        if len(self._chain) != 1 or self._studio.whole(self._chain):
+        if len(self._chain) != 1 or self._studio.needs_no_face(self._chain):
             return [self._studio.translate(picture, self._chain, self._strength) for picture in pictures]
         (step,) = self._chain
         translator = self._studio.translators[step.translation]

@@ -30,11 +30,11 @@ from tqdm import tqdm
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from train.data.folders import CROPS_FILE
-from train.preparation import classic_sets as classic
-from train.preparation import report, sources
+from train.preparation import cyclegan_datasets as classic
+from train.preparation import datasets, report
 from train.preparation.cutting import TEMPLATES, Cut, Template, as_it_is, face_cutter
+from train.preparation.datasets import Labelled
 from train.preparation.report import FOLDERS, Report
-from train.preparation.sources import Labelled
 
 
 def prepare(
@@ -44,7 +44,7 @@ def prepare(
 
     What an earlier, interrupted run wrote is kept, so the same command goes on where it stopped.
     """
-    items = sources.in_order(pictures, test, seed)
+    items = datasets.in_order(pictures, test, seed)
     named = Counter((item.domain, item.split, _name(item, cutter)) for item in items)
     seen: set[str] = set()
     taken: dict[Path, Labelled] = {}
@@ -61,7 +61,9 @@ def prepare(
             tqdm.write(f"{item.path.name} cannot be read: {error.strerror}", file=sys.stderr)
             found.drop("unreadable", item.path)
             continue
-        for_test = sources.in_test_split(item.key, test, seed) if isinstance(test, float) else tests[item.domain] < test
+        for_test = (
+            datasets.in_test_split(item.key, test, seed) if isinstance(test, float) else tests[item.domain] < test
+        )
         split = item.split or ("test" if for_test else "train")
         name = _name(item, cutter)
         target = output / f"{split}{item.domain}" / name
@@ -81,7 +83,7 @@ def prepare(
             tests[item.domain] += split == "test"
             seen.add(digest)
     if isinstance(test, float):
-        taken = _settled(taken, sources.splits(list(taken.values()), test, seed))
+        taken = _settled(taken, datasets.splits(list(taken.values()), test, seed))
     for path in taken:
         found.keep(path.parent.name, path)
     for folder in FOLDERS:  # what an earlier run wrote of files that are gone, or are seen as duplicates now
@@ -106,7 +108,7 @@ def _make(item: Labelled, cutter: Cut, target: Path) -> str:
     return reason
 
 
-def _settled(taken: dict[Path, Labelled], splits: list[sources.Split]) -> dict[Path, Labelled]:
+def _settled(taken: dict[Path, Labelled], splits: list[datasets.Split]) -> dict[Path, Labelled]:
     """Moves the pictures to their sides of the split, and returns where they are then."""
     settled = {}
     for (path, item), split in zip(taken.items(), splits, strict=True):
@@ -176,7 +178,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     utkface.add_argument("--ages", type=_range, default=(18, 116), help="with --by sex (18-116)")
     utkface.add_argument("--young", type=_range, default=(18, 32), help="domain A with --by age (18-32)")
     utkface.add_argument("--old", type=_range, default=(55, 80), help="domain B with --by age (55-80)")
-    utkface.add_argument("--sex", choices=get_args(sources.Sex), help="with --by age: of one sex alone (both)")
+    utkface.add_argument("--sex", choices=get_args(datasets.Sex), help="with --by age: of one sex alone (both)")
     utkface.add_argument(
         "--match", nargs="?", type=_ratio, const=1.3, metavar="RATIO",
         help="make the domains alike in the labels that are not the subject (age and ancestry, or sex and ancestry): "
@@ -218,29 +220,29 @@ def _labelled(options: argparse.Namespace) -> Iterable[Labelled]:
     pictures = _of_set(options)
     lists = {name: vars(options).get(name) for name in ("only", "exclude")}
     if any(lists.values()):
-        pictures = sources.chosen(pictures, **{name: file and sources.listed(file) for name, file in lists.items()})
+        pictures = datasets.chosen(pictures, **{name: file and datasets.listed(file) for name, file in lists.items()})
     ratio = vars(options).get("match")
-    return sources.matched(pictures, ratio, options.seed) if ratio else pictures
+    return datasets.matched(pictures, ratio, options.seed) if ratio else pictures
 
 
 def _of_set(options: argparse.Namespace) -> Iterable[Labelled]:
     match options.set:
         case "selfie2anime":
-            return sources.selfie2anime(
+            return datasets.selfie2anime(
                 options.folder, celeba=options.celeba, attributes=options.attributes, utkface=options.utkface,
                 each=options.each, seed=options.seed,
             )  # fmt: skip
         case "celeba":
-            return sources.celeba_by_attribute(options.folder, attribute=options.attribute, against=options.against)
+            return datasets.celeba_by_attribute(options.folder, attribute=options.attribute, against=options.against)
         case "folder":
-            return sources.folders(options.folder, options.folder_b)
+            return datasets.folders(options.folder, options.folder_b)
         case "classic":
-            return sources.folders(classic.fetch(options.name, options.output, mirror=options.mirror))
+            return datasets.folders(classic.fetch(options.name, options.output, mirror=options.mirror))
     if options.by == "sex":
         if options.sex:
             raise CycleganError("--sex goes with --by age; with --by sex both sexes are needed")
-        return sources.utkface_by_sex(options.folder, ages=options.ages)
-    return sources.utkface_by_age(options.folder, young=options.young, old=options.old, sex=options.sex)
+        return datasets.utkface_by_sex(options.folder, ages=options.ages)
+    return datasets.utkface_by_age(options.folder, young=options.young, old=options.old, sex=options.sex)
 
 
 def _made_by(options: argparse.Namespace, template: Template | None) -> dict[str, object]:

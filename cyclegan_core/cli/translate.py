@@ -199,7 +199,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 def _work(jobs: Sequence[Job], options: argparse.Namespace, *, marked: bool) -> Counter[str]:
     """Translates one picture after the other; one that fails costs a line and not the others."""
     studio, chain = open_studio(options)  # raises for an unknown direction, before any work
-    whole = studio.whole(chain)
+    whole = studio.needs_no_face(chain)
     if whole and options.crop_only:
         raise CycleganError(f"{options.direction} translates whole pictures, not faces; leave out --crop-only")
     _make_folder(options.output)
@@ -227,7 +227,7 @@ def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse
     """Translates one picture and writes the result, or its faces."""
     from cyclegan_core import images
 
-    wanted = None if studio.whole(chain) else lambda frame: bool(studio.find_faces(frame))
+    wanted = None if studio.needs_no_face(chain) else lambda frame: bool(studio.find_faces(frame))
     picture = images.load_picture(job.source, wanted=wanted)
     for note in picture.notes:
         say(note)

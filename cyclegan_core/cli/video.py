@@ -95,7 +95,7 @@ def _video(options: argparse.Namespace) -> int:
         )
     damaged = f", {report.skipped} damaged ones left out" if report.skipped else ""
     sound = "with sound" if report.had_sound else "without sound"
-    what = _what(studio.whole(chain), report.frames_with_faces)
+    what = _what(studio.needs_no_face(chain), report.frames_with_faces)
     subtitles = ", without its subtitles" if report.subtitles else ""
     print(f"{report.frames} frames in {report.seconds:.1f} seconds of video {sound}, {what}{damaged}{subtitles}")
     return 0
@@ -139,7 +139,7 @@ def _webcam(options: argparse.Namespace) -> int:
                     break
                 item = next(frames, None)
     name = printable(options.output)
-    what = _what(studio.whole(chain), with_faces)
+    what = _what(studio.needs_no_face(chain), with_faces)
     print(f"{count} frames in {at - began:.1f} seconds, {what}, written to {name}")
     return 0
 

@@ -15,7 +15,7 @@ from cyclegan_core.faces.retinaface import RetinaFaceDetector
 
 WEIGHTS = Path(__file__).with_name("detector.safetensors")
 PROPOSAL_SCORE = 0.8  # of RetinaFace
-LEAST_SCORE = 0.85  # of the landmark network
+LEAST_SCORE = 0.9  # of the landmark network
 SAME_FACE = 0.3  # distance of two faces' middles, in widths of the larger one
 
 

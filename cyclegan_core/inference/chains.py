@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.composition import GeneratedFace, composite, composite_all
+from cyclegan_core.inference.composition import Layer, composite, composite_all
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.translator import FaceTranslator
@@ -68,7 +68,7 @@ def generate_layers(
     chains: Sequence[Chain],
     *,
     whole_pixels: int | None = None,
-) -> tuple[tuple[GeneratedFace, ...], ...]:
+) -> tuple[tuple[Layer, ...], ...]:
     """Runs the generators of all chains on an RGB uint8 (H, W, 3) picture, which is not changed.
 
     faces, chains: one chain for each face. Where there are no faces, there may be one chain, of which only the steps on
@@ -77,7 +77,7 @@ def generate_layers(
     whole_pixels: a step on the whole picture is shown a copy of at most so many pixels; its result is enlarged.
 
     Returns the layers of each face, and, where there was a step on the whole picture, one tuple more with the layers of
-    those steps. `GeneratedFace.stage` holds their order. Raises TranslationError for an unknown translation or
+    those steps. `Layer.stage` holds their order. Raises TranslationError for an unknown translation or
     direction, and ValueError where faces and chains do not belong together.
     """
     if len(faces) != len(chains) and (faces or len(chains) != 1):
@@ -86,8 +86,8 @@ def generate_layers(
     remaining = [list(chain) for chain in chains]
     if not faces:
         remaining = [[step for step in steps if whole[step]] for steps in remaining]
-    face_layers: list[list[GeneratedFace]] = [[] for _ in faces]
-    whole_layers: list[GeneratedFace] = []
+    face_layers: list[list[Layer]] = [[] for _ in faces]
+    whole_layers: list[Layer] = []
     background = picture  # the result of the last step on the whole picture
     while any(remaining):
         new_layers = _generate_face_steps(translators, background, faces, remaining, whole, len(whole_layers))
@@ -115,9 +115,9 @@ def _generate_face_steps(
     remaining: list[list[Step]],
     whole: Mapping[Step, bool],
     stage: int,
-) -> dict[int, list[GeneratedFace]]:
+) -> dict[int, list[Layer]]:
     """Carries out the steps of each face up to its next step on the whole picture, and takes them off `remaining`."""
-    layers: dict[int, list[GeneratedFace]] = defaultdict(list)
+    layers: dict[int, list[Layer]] = defaultdict(list)
     seen = background  # by the next step of each face
     while True:
         batches: dict[Step, list[int]] = defaultdict(list)
@@ -126,7 +126,7 @@ def _generate_face_steps(
                 batches[steps.pop(0)].append(index)
         if not batches:
             return layers
-        generated: list[tuple[int, GeneratedFace]] = []
+        generated: list[tuple[int, Layer]] = []
         for step, indices in batches.items():
             items = translator_of(translators, step).generate(seen, step.direction, [faces[i] for i in indices])
             generated += zip(indices, (replace(item, stage=stage) for item in items), strict=True)

@@ -18,8 +18,8 @@ STRIP = 256  # rows that are composited at a time: a large picture would be in m
 
 
 @dataclass(frozen=True, eq=False)
-class GeneratedFace:
-    """A layer: the output of one generator for one face, or for the whole picture.
+class Layer:
+    """What is laid over a picture: the output of one generator for one face, or for the whole picture.
 
     face, alignment: of the crop that the generator was shown; None where it was shown the whole picture.
     generated: float32 (s, s, 3) for a face, float32 or float16 (h, w, 3) for a whole picture, in units of 1/255.
@@ -34,7 +34,7 @@ class GeneratedFace:
     stage: int = 0
 
 
-def composite(picture: NDArray[np.uint8], item: GeneratedFace, strength: float, tone: Tone | None = None) -> None:
+def composite(picture: NDArray[np.uint8], item: Layer, strength: float, tone: Tone | None = None) -> None:
     """Composites one layer onto an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1].
 
     tone: of a grey or toned picture, whose faces stay so; what was made of a whole picture keeps its own colours.
@@ -47,7 +47,7 @@ def composite(picture: NDArray[np.uint8], item: GeneratedFace, strength: float, 
         paste(picture, item.alignment, item.generated, strength, tone)
 
 
-def composite_all(picture: NDArray[np.uint8], items: Iterable[GeneratedFace], strength: float) -> NDArray[np.uint8]:
+def composite_all(picture: NDArray[np.uint8], items: Iterable[Layer], strength: float) -> NDArray[np.uint8]:
     """A new picture: an RGB uint8 (H, W, 3) picture with all layers composited onto it, at a strength in [0, 1].
 
     Steps on faces and on the whole picture keep the order of their chain. Between two steps on the whole picture the
@@ -62,7 +62,7 @@ def composite_all(picture: NDArray[np.uint8], items: Iterable[GeneratedFace], st
     return result
 
 
-def _order(item: GeneratedFace) -> tuple[int, float]:
+def _order(item: Layer) -> tuple[int, float]:
     return item.stage, item.face.width if item.face else 0.0
 
 
@@ -83,7 +83,7 @@ def _mix(picture: NDArray[np.uint8], generated: NDArray[Any], output: Output, st
 
 
 def close_up(
-    picture: NDArray[np.uint8], items: Sequence[GeneratedFace], strength: float, size: int
+    picture: NDArray[np.uint8], items: Sequence[Layer], strength: float, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One face before and after its translation, upright in a square: two RGB uint8 (size, size, 3).
 
@@ -111,7 +111,7 @@ def close_up(
             if tone is not None:
                 np.copyto(after, np.rint(tone.keep(unmixed, after.astype(np.float32))).clip(0, 255).astype(np.uint8))
         else:
-            composite(after, GeneratedFace(item.face, alignment, item.generated, item.output), strength, tone)
+            composite(after, Layer(item.face, alignment, item.generated, item.output), strength, tone)
     return before, after
 
 

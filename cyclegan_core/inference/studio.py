@@ -12,7 +12,7 @@ from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import chains as chain_executor
 from cyclegan_core.inference.chains import LONGEST_CHAIN, Chain, Step
-from cyclegan_core.inference.composition import GeneratedFace
+from cyclegan_core.inference.composition import Layer
 from cyclegan_core.inference.translator import (
     FaceTranslator,
     TranslatedPicture,
@@ -90,7 +90,7 @@ class Studio:
         """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right."""
         return find_faces(self._detector, picture)
 
-    def whole(self, chain: Chain) -> bool:
+    def needs_no_face(self, chain: Chain) -> bool:
         """Whether the chain needs no face: it has steps, and all of them take the whole picture.
 
         Raises TranslationError for an unknown translation.
@@ -109,7 +109,7 @@ class Studio:
         chains: Sequence[Chain],
         *,
         whole_pixels: int | None = None,
-    ) -> tuple[tuple[GeneratedFace, ...], ...]:
+    ) -> tuple[tuple[Layer, ...], ...]:
         """Runs the generators: the layers of each face, and one tuple more for the steps on the whole picture.
 
         See `chains.generate_layers` for the arguments and for what is raised.
@@ -118,7 +118,7 @@ class Studio:
         return chain_executor.generate_layers(self.translators, picture, faces, chains, whole_pixels=whole_pixels)
 
     def blend(
-        self, picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float = 1.0
+        self, picture: NDArray[np.uint8], layers: Sequence[Sequence[Layer]], strength: float = 1.0
     ) -> TranslatedPicture:
         """The RGB uint8 (H, W, 3) picture with the layers of `generate`, at a strength in [0, 1]. Runs no generator.
 
@@ -137,6 +137,6 @@ class Studio:
         whole_pixels: as in `generate`. Raises TranslationError and ValueError as `generate` and `blend` do.
         """
         check_strength(strength)
-        faces = [] if self.whole(chain) else self.find_faces(picture)
+        faces = [] if self.needs_no_face(chain) else self.find_faces(picture)
         layers = self.generate(picture, faces, [chain] * len(faces) or [chain], whole_pixels=whole_pixels)
         return self.blend(picture, layers, strength)

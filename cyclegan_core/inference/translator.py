@@ -12,7 +12,7 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import tiling
-from cyclegan_core.inference.composition import GeneratedFace, close_up, composite_all
+from cyclegan_core.inference.composition import Layer, close_up, composite_all
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
@@ -92,7 +92,7 @@ class FaceTranslator:
 
     def generate(
         self, picture: NDArray[np.uint8], direction: str, faces: Sequence[Face] | None = None
-    ) -> tuple[GeneratedFace, ...]:
+    ) -> tuple[Layer, ...]:
         """Runs the generator on all faces in one batch: on those given, or on those found in the picture.
 
         A translation whose config has no crop takes the whole picture instead, of any size: see `tiling`. `blend`
@@ -107,7 +107,7 @@ class FaceTranslator:
 
     def generate_together(
         self, pictures: Sequence[NDArray[np.uint8]], direction: str, faces: Sequence[Sequence[Face]]
-    ) -> list[tuple[GeneratedFace, ...]]:
+    ) -> list[tuple[Layer, ...]]:
         """As `generate` for each picture and the faces in it, with the faces of all pictures in one batch.
 
         That gains time on a GPU. Raises ValueError for a translation of whole pictures, which have any size.
@@ -123,7 +123,7 @@ class FaceTranslator:
         generated = iter(self._run(way, np.stack(crops)) if crops else ())
         return [
             tuple(
-                GeneratedFace(face, alignment, next(generated), self.config.output)
+                Layer(face, alignment, next(generated), self.config.output)
                 for face, alignment in zip(found, each, strict=True)
             )
             for found, each in zip(faces, aligned, strict=True)
@@ -133,9 +133,7 @@ class FaceTranslator:
         """Faces of an RGB uint8 (H, W, 3) picture that can be translated, from left to right."""
         return find_faces(self.detector, picture)
 
-    def blend(
-        self, picture: NDArray[np.uint8], generated: Sequence[GeneratedFace], strength: float = 1.0
-    ) -> TranslatedPicture:
+    def blend(self, picture: NDArray[np.uint8], generated: Sequence[Layer], strength: float = 1.0) -> TranslatedPicture:
         """The picture with the output of `generate` composited onto it, at a strength in [0, 1].
 
         Raises ValueError for a picture or a strength that is not as said.
@@ -144,8 +142,8 @@ class FaceTranslator:
         check_strength(strength)
         return blend(picture, [(item,) for item in generated], strength)
 
-    def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> GeneratedFace:
-        return GeneratedFace(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
+    def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> Layer:
+        return Layer(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
 
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """From uint8 (B, S, S, 3) crops to changes or pictures, float32 (B, S, S, 3) in units of 1/255."""
@@ -158,7 +156,7 @@ class FaceTranslator:
         return painted.astype(np.float32, copy=False)
 
 
-def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[GeneratedFace]], strength: float) -> TranslatedPicture:
+def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[Layer]], strength: float) -> TranslatedPicture:
     """A new picture with all layers composited onto it: RGB uint8 (H, W, 3), a strength in [0, 1].
 
     layers: those of each face, and those of steps on the whole picture; see `chains.generate_layers`.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment, fit_similarity
 from cyclegan_core.faces.monochrome import Tone
-from cyclegan_core.inference.composition import GeneratedFace, composite
+from cyclegan_core.inference.composition import Layer, composite
 from cyclegan_core.inference.studio import Chain, Studio
 from cyclegan_core.inference.translator import check_picture, check_strength, may_show_faces
 from cyclegan_core.video.tracking import FaceTracker, Track
@@ -26,8 +26,8 @@ SWITCH_SECONDS = 0.2  # of the cross-fade from one chain to another
 class _FaceResult:
     """The output of some steps for one face: what is shown, an average over time, and the latest output."""
 
-    shown: tuple[GeneratedFace, ...]
-    latest: tuple[GeneratedFace, ...]
+    shown: tuple[Layer, ...]
+    latest: tuple[Layer, ...]
     time: float  # of the latest
 
     def advance(self, seconds: float) -> None:
@@ -43,7 +43,7 @@ class _FaceResult:
 class _Part:
     """The output of consecutive steps of one kind: on the whole picture, or on faces by the number of their track."""
 
-    whole: tuple[GeneratedFace, ...] = ()
+    whole: tuple[Layer, ...] = ()
     faces: dict[int, _FaceResult] = field(default_factory=dict)
 
 
@@ -105,7 +105,7 @@ class FaceStream:
         if not math.isfinite(time):
             raise ValueError(f"time must be a number of seconds, not {time}")
         tracks: list[Track] = []
-        if not self._studio.whole(chain) and may_show_faces(frame):  # where no step needs a face, none is looked for
+        if not self._studio.needs_no_face(chain) and may_show_faces(frame):
             most = 1 if largest_only else self._most_faces
             tracks = self._tracker.update(frame, time, self._studio.detector, most)
         if chain != self._result.chain:
@@ -174,7 +174,7 @@ def _is_due(faces: dict[int, _FaceResult], track: Track, time: float) -> bool:
     return not 0 <= time - face.time < CHANGE_EVERY
 
 
-def _shapes(layers: tuple[GeneratedFace, ...]) -> list[object]:
+def _shapes(layers: tuple[Layer, ...]) -> list[object]:
     return [(item.generated.shape, item.output) for item in layers]
 
 
@@ -192,7 +192,7 @@ def _composed(frame: NDArray[np.uint8], parts: list[_Part], tracks: list[Track],
     return result
 
 
-def _moved(item: GeneratedFace, track: Track) -> GeneratedFace:
+def _moved(item: Layer, track: Track) -> Layer:
     """The layer of a face from an earlier frame, aligned to where the face is now."""
     if item.face is None or item.alignment is None:
         return item

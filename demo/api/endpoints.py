@@ -13,7 +13,7 @@ import gradio as gr
 import cyclegan_core
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from cyclegan_core.inference.sentences import NO_FACE, describe
+from cyclegan_core.inference.descriptions import NO_FACE, describe
 from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import visitor_errors
 from demo.pictures import Photo, PhotoInput, generate, result_suffix
@@ -69,7 +69,7 @@ AI-altered
             chain = studio.chain(direction or "")
             if not chain:
                 raise CycleganError("Name a direction, such as to_female; /info lists them.")
-            whole = studio.whole(chain)
+            whole = studio.needs_no_face(chain)
             picture = photo.picture.pixels
             found = [] if whole else studio.find_faces(picture)
             chosen = _choose(faces or "all", found)
@@ -127,7 +127,7 @@ AI-altered
                 raise PictureError(NO_FACE)
             (index,) = _choose(str(face) if face else "largest", found)
             offered = [(words, studio.chain(text)) for words, text in self._context.choices()]
-            offered = [(words, chain) for words, chain in offered if not studio.whole(chain)]
+            offered = [(words, chain) for words, chain in offered if not studio.needs_no_face(chain)]
             chains = [chain for _, chain in offered]
             layers = studio.generate(picture, [found[index]] * len(chains), chains)
             from demo.tabs.photo.photo_state import draw_face  # brings PyTorch, which the page does not wait for

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.sentences import describe
+from cyclegan_core.inference.descriptions import describe
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.inference.translator import FaceTranslator
 from cyclegan_core.translations.config import Direction
@@ -110,7 +110,7 @@ def test_without_a_face_a_chain_on_faces_alters_nothing(studio: Studio, picture:
 @pytest.mark.parametrize("text", ["to_zebra", *CHAINS[:2]])
 def test_the_limit_on_whole_pictures_holds_within_every_chain(studio: Studio, picture: np.ndarray, text: str) -> None:
     chain = studio.chain(text)
-    faces = [] if studio.whole(chain) else studio.find_faces(picture)
+    faces = [] if studio.needs_no_face(chain) else studio.find_faces(picture)
     layers = studio.generate(picture, faces, [chain] * len(faces) or [chain], whole_pixels=80 * 100)
     assert layers[-1][-1].generated.shape == (80, 100, 3)
     assert studio.blend(picture, layers).picture.shape == picture.shape

@@ -307,7 +307,7 @@ def test_a_translation_of_whole_pictures_comes_from_the_hub(
     assert now.config.crop is None
     studio = registry.studio
     chain = studio.chain("horse2zebra:to_zebra")
-    assert studio.whole(chain)
+    assert studio.needs_no_face(chain)
     made = studio.translate(PICTURE, chain).picture
     assert made.shape == PICTURE.shape
     assert not np.array_equal(made, PICTURE)

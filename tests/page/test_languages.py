@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 from gradio.context import LocalContext
 
-from cyclegan_core.inference.sentences import NO_FACE
+from cyclegan_core.inference.descriptions import NO_FACE
 from cyclegan_core.translations.catalog import CATALOG
 from demo.languages.phrases import ENGLISH, PHRASES, language_of, phrase, say, say_count, say_word
 from demo.tabs.gallery.batch import MOST_PHOTOS

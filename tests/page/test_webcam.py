@@ -307,7 +307,7 @@ def test_streams_of_two_visitors_never_mix(served: Served) -> None:
 def test_snapshot_says_what_altered_it(webcam: Webcam) -> None:
     plain = file_of("png")
     chunks = base64.b64decode(webcam.mark({"chain": "to_female+to_male"})["chunks"])
-    with Image.open(io.BytesIO(plain[:33] + chunks + plain[33:])) as marked:  # as capture.js does
+    with Image.open(io.BytesIO(plain[:33] + chunks + plain[33:])) as marked:  # as recording.js does
         marked.load()
         assert marked.text["Description"] == "AI-altered (gender: to female, then gender: to male)"  # type: ignore[attr-defined]
         assert "compositeWithTrainedAlgorithmicMedia" in marked.info["xmp"].decode()

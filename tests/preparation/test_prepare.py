@@ -16,7 +16,7 @@ from cyclegan_core.faces.detection import find_detector
 from tests import ROOT
 from train import prepare
 from train.preparation.cutting import cut, cut_drawing
-from train.preparation.sources import (
+from train.preparation.datasets import (
     celeba_by_attribute,
     in_test_split,
     matched,

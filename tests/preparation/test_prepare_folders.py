@@ -11,8 +11,8 @@ from cyclegan_core import images
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from tests import ROOT
 from train import prepare
+from train.preparation.datasets import folders, in_test_split
 from train.preparation.report import COLUMNS, SIDE, TITLE
-from train.preparation.sources import folders, in_test_split
 
 FOLDERS = ("trainA", "trainB", "testA", "testB")
 

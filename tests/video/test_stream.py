@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cyclegan_core import CycleganError, FaceTranslator, Translation, TranslationError
-from cyclegan_core.inference.composition import GeneratedFace
+from cyclegan_core.inference.composition import Layer
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.video.stream import FaceStream
 from tests.video.test_tracking import FPS, Told, moved, other_scene, two_people
@@ -246,7 +246,7 @@ def test_wrong_calls(stream: FaceStream, studio: Studio) -> None:
 
 def test_a_translator_that_fails_is_heard(tiny_translation: Path, detector: Told) -> None:
     class Failing(FaceTranslator):
-        def generate(self, *_: object, **__: object) -> tuple[GeneratedFace, ...]:
+        def generate(self, *_: object, **__: object) -> tuple[Layer, ...]:
             raise CycleganError("the network is broken")
 
     studio = Studio({"tiny": Failing.from_pretrained(str(tiny_translation))}, detector)

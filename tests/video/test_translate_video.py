@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from cyclegan_core import CycleganError, FaceTranslator, TranslationError
 from cyclegan_core.errors import VideoCancelledError, VideoError
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.composition import GeneratedFace
+from cyclegan_core.inference.composition import Layer
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.video.translate import VideoReport, translate_video
 from tests.video.test_tracking import Told, moved
@@ -261,7 +261,7 @@ def test_progress(translate: Translate, tmp_path: Path) -> None:
 
 def test_a_failing_translator_ends_it(studio: Studio, tiny_translation: Path, tmp_path: Path) -> None:
     class Failing(FaceTranslator):
-        def generate(self, *_: object, **__: object) -> tuple[GeneratedFace, ...]:
+        def generate(self, *_: object, **__: object) -> tuple[Layer, ...]:
             raise CycleganError("the network is broken")
 
     broken = Studio({"tiny": Failing.from_pretrained(str(tiny_translation))}, studio.detector)

@@ -10,7 +10,7 @@ from cyclegan_core import images
 from cyclegan_core.faces.alignment import MEDIUM_TEMPLATE, TIGHT_TEMPLATE, WIDE_TEMPLATE, align
 from cyclegan_core.faces.detection import Detector, find_detector, find_faces
 from train.data.preprocess import square
-from train.preparation.sources import Labelled
+from train.preparation.datasets import Labelled
 
 Template = tuple[tuple[float, float], ...]
 # A file to its picture (None: the file is taken as it is) and, where it is to be dropped, the reason.

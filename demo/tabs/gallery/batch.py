@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from cyclegan_core.inference.sentences import describe
+from cyclegan_core.inference.descriptions import describe
 from demo.errors import log_traceback
 from demo.languages.phrases import say, say_count
 from demo.pictures import generate, result_suffix
@@ -210,7 +210,7 @@ class Batch:
         chain: "Chain",
     ) -> Result:
         studio, picture = self._studio, photo.pixels
-        whole = studio.whole(chain)
+        whole = studio.needs_no_face(chain)
         faces = [] if whole else found
         layers = generate(studio, picture, faces, [chain] * len(faces) or [chain])
         if not any(layers):

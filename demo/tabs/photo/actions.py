@@ -25,7 +25,7 @@ from demo.tabs.photo.saving import file_words, made_by, save_picture
 from demo.tabs.photo.sharing import comparison, save_loop
 
 if TYPE_CHECKING:
-    from cyclegan_core.inference.composition import GeneratedFace
+    from cyclegan_core.inference.composition import Layer
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
 
 View = dict[str, Any]
@@ -187,12 +187,12 @@ class PhotoActions:
         """The state after the networks have run for its chosen directions, as far as they are new."""
         studio = self._context.studio()
         chains = tuple(self._chain(step, state.then if step else "") for step in state.steps)
-        if not state.faces and not studio.whole(chains[0]):
+        if not state.faces and not studio.needs_no_face(chains[0]):
             return replace(state, chains=(), layers=(), seconds=0.0)
         if chains == state.chains:
             return state
         began = time.perf_counter()
-        if any(studio.whole((step,)) for chain in chains for step in chain):
+        if any(studio.needs_no_face((step,)) for chain in chains for step in chain):
             layers = generate(studio, self._reload(state).pixels if picture is None else picture, state.faces, chains)
         else:
             layers = self._generate(state, list(enumerate(chains)), picture)
@@ -200,7 +200,7 @@ class PhotoActions:
 
     def _generate(
         self, state: PhotoState, asked: "list[tuple[int, Chain]]", picture: NDArray[np.uint8] | None
-    ) -> "tuple[tuple[GeneratedFace, ...], ...]":
+    ) -> "tuple[tuple[Layer, ...], ...]":
         """The layers of pairs of face and chain of faces; networks run, in one batch, for those that are new."""
         missing = [key for key in dict.fromkeys(asked) if key[1] and key not in state.generated]
         if missing:
@@ -256,8 +256,9 @@ class PhotoActions:
             return {}
         index = state.card_face
         paths = state.cards.setdefault(index, {})
-        whole = self._context.studio().whole  # such a card would take as long as the translation itself
-        steps = ["", *(step for _, step in directions if not whole(self._chain(step)))]
+        studio = self._context.studio()
+        # Of a step on the whole picture a card would take as long as the translation itself.
+        steps = ["", *(step for _, step in directions if not studio.needs_no_face(self._chain(step)))]
         steps = [step for step in steps if step not in paths]
         if steps:
             picture = self._reload(state).pixels if picture is None else picture

@@ -61,7 +61,7 @@ class ExampleView:
         picture = images.load(path)
         face = max(studio.find_faces(picture), key=lambda face: face.width, default=None)
         first, more = view.split_directions(self._context, has_faces=True)
-        steps = [step for _, step in (*first, *more) if not studio.whole(studio.chain(step))]
+        steps = [step for _, step in (*first, *more) if not studio.needs_no_face(studio.chain(step))]
         chosen = STEP if STEP in steps else next(iter(steps), "")
         after, pictures = picture, dict[str, str]()
         if face:

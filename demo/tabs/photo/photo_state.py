@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.composition import GeneratedFace, close_up
+from cyclegan_core.inference.composition import Layer, close_up
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain, Studio  # brings PyTorch, which the page does not wait for
@@ -47,9 +47,9 @@ class PhotoState:
     then: str = ""
     active: int | None = None
     chains: "tuple[Chain, ...]" = ()
-    layers: tuple[tuple[GeneratedFace, ...], ...] = ()
+    layers: tuple[tuple[Layer, ...], ...] = ()
     seconds: float = 0.0
-    generated: "dict[tuple[int, Chain], tuple[GeneratedFace, ...]]" = field(default_factory=dict)
+    generated: "dict[tuple[int, Chain], tuple[Layer, ...]]" = field(default_factory=dict)
     cards: dict[int, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -80,7 +80,7 @@ def draw(studio: "Studio", state: PhotoState, strength: float) -> NDArray[np.uin
 
 
 def draw_face(
-    picture: NDArray[np.uint8], face: Face, layers: Sequence[GeneratedFace], strength: float, size: int | None = None
+    picture: NDArray[np.uint8], face: Face, layers: Sequence[Layer], strength: float, size: int | None = None
 ) -> NDArray[np.uint8]:
     """Draws one face, upright, as RGB uint8 (size, size, 3). By default `size` follows the photo, within limits.
 
@@ -89,11 +89,11 @@ def draw_face(
     if size is None:
         size = int(np.clip(round(1 / portrait_alignment(face, 1).scale), SMALLEST_ALONE, LARGEST_ALONE))
     # A layer that changes nothing makes all squares equally wide, whatever the crops of the translations are.
-    frame = GeneratedFace(face, portrait_alignment(face, 8), np.zeros((8, 8, 3), np.float32), "change")
+    frame = Layer(face, portrait_alignment(face, 8), np.zeros((8, 8, 3), np.float32), "change")
     return close_up(picture, (frame, *layers), strength, size)[1]
 
 
-def _transformed(item: GeneratedFace, matrix: NDArray[np.float64]) -> GeneratedFace:
+def _transformed(item: Layer, matrix: NDArray[np.float64]) -> Layer:
     """The layer for a picture whose pixels are those of the first, moved by a (2, 3) matrix."""
     if item.alignment is None:
         return item

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.errors import PictureError
-from cyclegan_core.inference.sentences import describe
+from cyclegan_core.inference.descriptions import describe
 from demo.languages.phrases import say
 from demo.tabs.photo.photo_state import PhotoState, draw_face
 from demo.tabs.photo.view import WHOLE

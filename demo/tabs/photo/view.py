@@ -51,7 +51,7 @@ def split_directions(context: PageContext, *, has_faces: bool) -> tuple[Choices,
     A photo without faces can only be translated by directions that take the whole picture.
     """
     studio, choices = context.studio(), context.labelled()
-    whole = {step: studio.whole(studio.chain(step)) for _, step in choices}
+    whole = {step: studio.needs_no_face(studio.chain(step)) for _, step in choices}
     if not has_faces:
         return [choice for choice in choices if whole[choice[1]]], []
     first = [choice for choice in choices if not whole[choice[1]] and choice[1] not in FOR_DRAWINGS]

@@ -22,7 +22,7 @@ from demo.tabs.video.limits import check
 
 if TYPE_CHECKING:
     from cyclegan_core.faces.face import Face
-    from cyclegan_core.inference.composition import GeneratedFace
+    from cyclegan_core.inference.composition import Layer
     from cyclegan_core.inference.studio import Chain
 
 LOOK_EVERY, MOST_LOOKS = 10, 30  # frames between two searches for a face; searches, which take a tenth of a second each
@@ -41,7 +41,7 @@ class FirstFrame:
     pixels: NDArray[np.uint8]
     faces: "tuple[Face, ...]"
     cards: str
-    generated: "dict[tuple[Chain, bool], tuple[tuple[GeneratedFace, ...], ...]]" = field(default_factory=dict)
+    generated: "dict[tuple[Chain, bool], tuple[tuple[Layer, ...], ...]]" = field(default_factory=dict)
 
 
 class VideoPreview:
@@ -100,7 +100,7 @@ class VideoPreview:
             return ""
         face = max(faces, key=lambda face: face.width)
         chains = {step: studio.chain(step) for _, step in self._context.choices()}
-        chains = {step: chain for step, chain in chains.items() if not studio.whole(chain)}
+        chains = {step: chain for step, chain in chains.items() if not studio.needs_no_face(chain)}
         layers = studio.generate(picture, [face] * len(chains), list(chains.values()))
         drawn = {
             step: view.data_url(draw_face(picture, face, items, 1.0, CARD_SIDE))
@@ -110,7 +110,7 @@ class VideoPreview:
 
     def _preview(self, frame: FirstFrame, chain: "Chain", strength: float, largest_only: bool) -> str:
         studio = self._context.studio()
-        if not frame.faces and not studio.whole(chain):
+        if not frame.faces and not studio.needs_no_face(chain):
             return status_html(say("video.no_face_yet"))
         faces = frame.faces
         if largest_only and faces:

@@ -94,7 +94,10 @@ class VideoActions:
         except VideoCancelledError:
             yield status_html(job.given_up or say("video.cancelled")), gr.skip()
             return
-        yield status_html(*sentences(report, whole=studio.whole(chain))), gr.Video(value=str(target), visible=True)
+        yield (
+            status_html(*sentences(report, whole=studio.needs_no_face(chain))),
+            gr.Video(value=str(target), visible=True),
+        )
 
     def idle(self) -> tuple[Any, Any]:
         return gr.Button(interactive=True), gr.Button(visible=False)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cyclegan_core.video.stream import FaceStream
 
 HERE = Path(__file__).parent
-SCRIPTS = ("messages.js", "capture.js", "webcam.js")  # one scope, in this order
+SCRIPTS = ("messages.js", "recording.js", "webcam.js")  # one scope, in this order
 LONGEST_CHAIN = 200  # characters
 Answer = dict[str, Any]
 
@@ -91,7 +91,7 @@ class Webcam:
                 steps = studio.chain(chain)
                 frame = frames.decode(picture)
                 made = stream.process(frame, steps, strength=strength, time=seconds, largest_only=nearest)
-                faces = None if studio.whole(steps) else stream.faces
+                faces = None if studio.needs_no_face(steps) else stream.faces
                 return {"picture": frames.encode(made), "faces": faces}
 
             reply.answer = await self._turns.take(work, session.release)

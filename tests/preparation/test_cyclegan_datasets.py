@@ -21,7 +21,7 @@ from tests import ROOT
 from tests.support.picture_server import Manners, serving
 from train import prepare
 from train.data import remote
-from train.preparation import classic_sets as classic
+from train.preparation import cyclegan_datasets as classic
 
 
 def picture(seed: int) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from cyclegan_core.errors import CycleganError
 from tests import ROOT
 from train import prepare
-from train.preparation.sources import celeba_by_attribute, in_test_split, utkface_by_age
+from train.preparation.datasets import celeba_by_attribute, in_test_split, utkface_by_age
 
 
 def test_combinations_of_celeba(tmp_path: Path) -> None:
