@@ -34,8 +34,8 @@ class Swap(nn.Module):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick() -> Iterator[None]:
-    """The colours of these pictures are learned from few of them."""
+def hardly_trained_features() -> Iterator[None]:
+    """In place of the folder's own: the colours of these pictures are learned from few of them, but not from so few."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "PICTURES", 512)
         patch.setattr(features, "BATCH", 32)
