@@ -104,6 +104,7 @@ class TrainConfig:
     shift: NotNegative = 0.04  # of the side
     # Up to so many times what a blur takes away is added: photographs of people are sharper than most sets of faces.
     sharpen: NotNegative = 0.0
+    sharpen_b: NotNegative | None = None  # the same for domain B, such as drawings; None: as for A
     validation: Annotated[float, Field(ge=0, le=0.5)] = 0.05  # share of the training pictures kept back for scores
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     bf16: bool = False  # forward passes in bfloat16 where it is safe: faster on a GPU, and on a CPU with AVX512-BF16

@@ -9,10 +9,12 @@ from torch import Tensor
 from train.config.train_config import TrainConfig
 
 
-def augment(pictures: Tensor, config: TrainConfig, *, size: int, rank: int = 0, world: int = 1) -> Tensor:
+def augment(
+    pictures: Tensor, config: TrainConfig, *, size: int, sharpen: float = 0.0, rank: int = 0, world: int = 1
+) -> Tensor:
     """Uint8 (B, 3, H, W) to float32 (B, 3, size, size) in [-1, 1], each flipped, turned, zoomed and shifted at random.
 
-    Where the config says so, each is sharpened at random as well.
+    sharpen: each is sharpened by an amount at random as well, at most this one (see `sharpened`).
 
     The draw is torch's global one, on the CPU; the arithmetic is on the device of the pictures. With `world` processes
     every one draws for the `B * world` pictures of all of them and takes its own rows, so that two processes with the
@@ -33,9 +35,9 @@ def augment(pictures: Tensor, config: TrainConfig, *, size: int, rank: int = 0, 
     grid = F.affine_grid(moves, [count, 3, *pictures.shape[2:]], align_corners=False)
     moved = F.grid_sample(pictures.float() / 127.5 - 1, grid, padding_mode="reflection", align_corners=False)
     moved = F.interpolate(moved, (size, size), mode="area") if moved.shape[-1] != size else moved
-    if not config.sharpen:
+    if not sharpen:
         return moved
-    amount = torch.rand(count * world)[rank * count : (rank + 1) * count].to(pictures.device) * config.sharpen
+    amount = torch.rand(count * world)[rank * count : (rank + 1) * count].to(pictures.device) * sharpen
     return sharpened(moved, amount)
 
 

@@ -62,12 +62,14 @@ class Batches:
 
     def next(self) -> tuple[Tensor, Tensor]:
         """This process's part of the next batch of A and of B: float (B, 3, S, S) in [-1, 1], augmented."""
-        a, b = (self._augmented(self._domains[side].take(self.rows)) for side in "ab")
-        return a, b
+        config = self._config
+        a = self._augmented("a", config.sharpen)
+        return a, self._augmented("b", config.sharpen if config.sharpen_b is None else config.sharpen_b)
 
-    def _augmented(self, pictures: Tensor) -> Tensor:
+    def _augmented(self, side: str, sharpen: float) -> Tensor:
         size, rank, world = self.stage.size, self._group.rank, self._group.world
-        moved = augment(pictures, self._config, size=size, rank=rank, world=world)
+        pictures = self._domains[side].take(self.rows)
+        moved = augment(pictures, self._config, size=size, sharpen=sharpen, rank=rank, world=world)
         return moved.contiguous(memory_format=torch.channels_last)
 
     def counts(self) -> dict[str, int | None]:
