@@ -5,7 +5,8 @@
 """
 
 from cyclegan_core.images.limits import MAX_FILE_BYTES, MAX_PIXELS, MAX_SECONDS, MIN_SIDE, READABLE, WRITABLE
-from cyclegan_core.images.reading import Picture, load, load_picture
+from cyclegan_core.images.picture import Picture
+from cyclegan_core.images.reading import load, load_picture
 from cyclegan_core.images.writing import save
 
 SUFFIXES = READABLE

@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from cyclegan_core.images.limits import DECODER_ERRORS
-from cyclegan_core.images.png import PngColour
 
 Strip = Callable[[Image.Image], Image.Image]  # a strip of the picture to the same strip in sRGB
 Curve = Callable[[np.ndarray], np.ndarray]
@@ -30,6 +29,21 @@ ADOBE_GAMMA = 563 / 256
 REFERENCE_WHITE, PEAK = 203.0, 1000.0  # candelas a square metre: BT.2408's diffuse white, and a usual peak
 _SRGB_LIKE = (1, 2, 6, 13, 14, 15)  # transfer functions that screens show by the curve of sRGB; 2: not specified
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+
+
+@dataclass
+class PngColour:
+    """What a PNG says of its colours.
+
+    profile: an ICC profile. cicp: code points of primaries and transfer function (ITU-T H.273). gamma: the exponent
+    that encoded the values, 1 being linear. chromaticities: x and y of white, red, green and blue. srgb: it says so.
+    """
+
+    profile: bytes | None = None
+    cicp: tuple[int, int] | None = None
+    gamma: float | None = None
+    chromaticities: tuple[float, ...] | None = None
+    srgb: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,27 +4,13 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 
+from cyclegan_core.images.colour import PngColour
 from cyclegan_core.images.limits import MAX_PIXELS, MAX_PROFILE_BYTES
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_XMP = 2**20  # bytes; it may hold the orientation
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 LEAST_SHARE = 0.75  # of the rows, below which a picture without its end is refused
-
-
-@dataclass
-class PngColour:
-    """What a PNG says of its colours.
-
-    profile: an ICC profile. cicp: code points of primaries and transfer function (ITU-T H.273). gamma: the exponent
-    that encoded the values, 1 being linear. chromaticities: x and y of white, red, green and blue. srgb: it says so.
-    """
-
-    profile: bytes | None = None
-    cicp: tuple[int, int] | None = None
-    gamma: float | None = None
-    chromaticities: tuple[float, ...] | None = None
-    srgb: bool = False
 
 
 @dataclass

@@ -11,12 +11,7 @@ from cyclegan_core import provenance
 from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.limits import WRITABLE, describe_fault, display_name
-
-
-def on_white(picture: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """RGB uint8 (H, W, 3) laid on white where its alpha, uint8 (H, W), is below 255."""
-    opacity = alpha[..., None].astype(np.uint16)
-    return ((picture * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+from cyclegan_core.images.picture import on_white
 
 
 def save(

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageCms, JpegImagePlugin
 
 from cyclegan_core import images
-from cyclegan_core.images import reading
+from cyclegan_core.images import upright
 
 pillow_heif.register_heif_opener()  # only to write HEIC below; load must not depend on it
 
@@ -275,7 +275,7 @@ def test_phone_photo_of_50_megapixels() -> None:
 
 
 def test_strips_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "STRIP_PIXELS", 7 * 64)
+    monkeypatch.setattr(upright, "STRIP_PIXELS", 7 * 64)
     for form in ("PNG", "TIFF"):
         assert np.array_equal(images.load(encode(photo(), form)), photo())
 
