@@ -21,15 +21,14 @@ from cyclegan_core.errors import CycleganError
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain, Studio
-    from cyclegan_core.inference.translator import TranslatedPicture
 
 TRANSLATE = (
     "Give it pictures, or folders of pictures with their sub-folders, and find them again in the folder DIR with every "
     "face translated (or the whole picture, where the translation is one of whole pictures). Your own files are never "
     "changed. Stopped half-way? The same command goes on from there. Names and sub-folders stay; what cannot be "
-    "written in its own format (HEIC, AVIF, GIF) becomes a .png, and a second picture of the same name becomes NAME-2. "
-    "A picture without a face is written as it is, and a line says so. Hidden files are left out of folders, and links "
-    "to other folders are not followed."
+    "written in its own format (HEIC, AVIF) becomes a .png and a GIF a .webp, animated like the original, and a second "
+    "picture of the same name becomes NAME-2. A picture without a face is written as it is, and a line says so. Hidden "
+    "files are left out of folders, and links to other folders are not followed."
 )
 OUTPUT_MARKER = ".translated"  # in an output folder that lies within an input folder: its pictures are results
 
@@ -163,7 +162,9 @@ def plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool
     taken = set()
     for source, below in pictures:
         keeps_suffix = below.suffix.lower() in images.SAVE_SUFFIXES and not crop_only
-        suffix = below.suffix if keeps_suffix else ".png"
+        suffix = (
+            below.suffix if keeps_suffix else ".webp" if below.suffix.lower() == ".gif" and not crop_only else ".png"
+        )
         target = output / below.parent / (below.stem + suffix)
         for number in count(2):
             key = str(target).casefold()  # some file systems hold Photo.jpg and photo.jpg for one file
@@ -210,23 +211,27 @@ def _work(jobs: Sequence[Job], options: argparse.Namespace, *, marked: bool) -> 
     with tqdm(jobs, unit="picture", disable=None) as bar:  # None: only where stderr is a terminal
         for job in bar:
             try:
-                translated = _translate_one(job, studio, chain, options)
+                done = _translate_one(job, studio, chain, options) or whole
             except Exception as error:
                 reason = error if isinstance(error, CycleganError) else f"it could not be translated: {error!r}"
                 say(f"{job.source}: {reason}")
                 counts["failed"] += 1
                 continue
-            done = whole or translated.faces or (translated.altered and not options.crop_only)
             counts["translated" if done else "no face"] += 1
             if not done:
                 say(f"{job.source}: no face found, {'nothing' if options.crop_only else 'the picture is'} written")
     return counts
 
 
-def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse.Namespace) -> "TranslatedPicture":
-    """Translates one picture and writes the result, or its faces."""
+def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse.Namespace) -> bool:
+    """Translates one picture and writes the result, or its faces. Whether there was something to translate."""
     from cyclegan_core import images
+    from cyclegan_core.video.animation import translate_animation
 
+    animation = None if options.crop_only else images.load_animation(job.source)
+    if animation is not None:
+        _make_folder(job.target.parent)
+        return translate_animation(animation, job.target, studio, chain, strength=options.strength) > 0
     wanted = None if studio.needs_no_face(chain) else lambda frame: bool(studio.find_faces(frame))
     picture = images.load_picture(job.source, wanted=wanted)
     for note in picture.notes:
@@ -241,7 +246,7 @@ def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse
     for target, result in results:
         _make_folder(target.parent)
         images.save(result, target, made_by=made_by, alpha=None if options.crop_only else picture.alpha)
-    return translated
+    return bool(translated.faces) or (translated.altered and not options.crop_only)
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 `load` turns a photograph of almost any kind into RGB uint8 (H, W, 3), or says in one sentence why it does not;
 `load_picture` keeps its transparency and says what was done to it. `save` writes a picture whole or not at all.
+`load_animation` and `save_animation` do the same with all frames of an animation.
 """
 
+from cyclegan_core.images.animation import Animation, Frame, load_animation, save_animation
 from cyclegan_core.images.limits import MAX_FILE_BYTES, MAX_PIXELS, MAX_SECONDS, MIN_SIDE, READABLE, WRITABLE
 from cyclegan_core.images.picture import Picture
 from cyclegan_core.images.reading import load, load_picture
@@ -22,8 +24,12 @@ __all__ = [
     "MIN_SIDE",
     "SAVE_SUFFIXES",
     "SUFFIXES",
+    "Animation",
+    "Frame",
     "Picture",
     "load",
+    "load_animation",
     "load_picture",
     "save",
+    "save_animation",
 ]

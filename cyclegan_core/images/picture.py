@@ -10,12 +10,14 @@ class Picture:
     """A picture and what there is to say of it.
 
     pixels: RGB uint8 (H, W, 3) in sRGB; what is fully transparent is white. alpha: uint8 (H, W), 0 being transparent,
-    or None where everything is opaque. notes: sentences for the person whose picture it is.
+    or None where everything is opaque. notes: sentences for the person whose picture it is. frames: of the animation
+    that it was taken from, 1 for a still picture.
     """
 
     pixels: np.ndarray
     alpha: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+    frames: int = 1
 
     @property
     def on_white(self) -> np.ndarray:

@@ -104,7 +104,6 @@ def _converted(
         if number == total and wanted is not None and not wanted(picture.pixels):
             image.seek(0)
             picture, number = upright(image, told), 1
-        more = " Translate it as a video to keep them all." if image.format == "GIF" else ""
-        notes.append(f"{name} is an animation of {frames} frames: frame {number} is used.{more}")
-    picture.notes = tuple(notes)
+        notes.append(f"{name} is an animation of {frames} frames: frame {number} is used.")
+    picture.notes, picture.frames = tuple(notes), frames
     return picture

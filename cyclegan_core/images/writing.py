@@ -57,9 +57,13 @@ def save(
         Image.fromarray(np.ascontiguousarray(picture)).save(encoded, form, **options)
     except (OSError, ValueError) as error:  # JPEG and WebP have a longest side
         raise PictureError(f"{name} cannot be written: it has too many pixels for its format, save a PNG.") from error
+    write_whole(path, encoded)
 
+
+def write_whole(path: Path, encoded: io.BytesIO) -> None:
+    """Puts an encoded picture where it belongs, or raises PictureError and leaves what was there."""
     try:
         with atomically(path) as partial:
             partial.write_bytes(encoded.getbuffer())
     except (OSError, ValueError) as error:
-        raise PictureError(f"{name} cannot be written: {describe_fault(error)}.") from error
+        raise PictureError(f"{display_name(path)} cannot be written: {describe_fault(error)}.") from error

@@ -86,7 +86,7 @@ def test_crop_only_writes_each_face_alone(
     assert (left != right).mean() > 0.5
 
 
-def test_a_format_that_cannot_be_written_becomes_png(run: Run, tmp_path: Path, wall: np.ndarray) -> None:
+def test_a_format_that_cannot_be_written_becomes_another(run: Run, tmp_path: Path, wall: np.ndarray) -> None:
     from PIL import Image
 
     Image.fromarray(wall).save(tmp_path / "wall.gif")
@@ -95,7 +95,7 @@ def test_a_format_that_cannot_be_written_becomes_png(run: Run, tmp_path: Path, w
     code, _, _ = run(tmp_path / "wall.gif", tmp_path / "without-suffix", "--output", tmp_path / "out")
 
     assert code == 0
-    assert tree(tmp_path / "out") == ["wall.png", "without-suffix.png"]
+    assert tree(tmp_path / "out") == ["wall.webp", "without-suffix.png"]
 
 
 def test_files_of_the_same_name_do_not_overwrite_each_other(run: Run, tmp_path: Path) -> None:

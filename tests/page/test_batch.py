@@ -329,3 +329,24 @@ def test_zip_that_grows_too_large_ends_the_work(
     assert batch.notes == ["The ZIP has reached 0 GB. 2 photos were not translated."]
     with zipfile.ZipFile(str(path)) as archive:
         assert archive.namelist() == ["0-to-female.jpg", TABLE_NAME]
+
+
+def test_an_animation_is_translated_whole(studio: Studio, files: Files, tmp_path: Path) -> None:
+    frames = [Image.open(io.BytesIO(picture_bytes("png", low=low))) for low in (10, 90, 110)]
+    frames[0].save(tmp_path / "wave.gif", save_all=True, append_images=frames[1:], duration=90, loop=0)
+    results, archive, notes = work([tmp_path / "wave.gif"], studio, files)
+    assert [result.problem for result in results] == [None]
+    assert notes == [], "no frame is left out"
+    assert archive is not None
+    assert sorted(archive.namelist()) == [TABLE_NAME, "wave-to-female.webp"]
+    animation = images.load_animation(archive.read("wave-to-female.webp"))
+    assert animation is not None
+    assert [frame.milliseconds for frame in animation.read()] == [90, 90, 90]
+    assert results[0].after is not None
+    assert images.load_animation(Path(results[0].after)) is not None, "the card moves as well"
+
+    dark = [Image.new("RGB", (90, 90), colour) for colour in ("black", "navy")]
+    dark[0].save(tmp_path / "dark.gif", save_all=True, append_images=dark[1:])
+    results, archive, _ = work([tmp_path / "dark.gif"], studio, files)
+    assert [result.problem for result in results] == [say("no_face")]
+    assert archive is None

@@ -440,5 +440,5 @@ def test_an_animation_is_opened_at_its_first_frame_with_a_face(actions: PhotoAct
     frames[0].save(uploads / "fade.webp", save_all=True, append_images=frames[1:], lossless=True)
     shown, state = opened(actions, uploads / "fade.webp")
     assert len(state.faces) == 2
-    assert "frame" in shown["status"]
+    assert "frame 2 is used. The gallery translates every frame." in shown["status"]
     assert images.load(saved(actions, state)).std() > 10

@@ -183,52 +183,71 @@ class Batch:
     def _translate(self, source: _Source) -> Iterator[Result]:
         folder = self._files.new("photo").parent
         try:
-            path = source.fetch(folder)
-            picture = images.load_picture(path, wanted=lambda frame: bool(self._studio.find_faces(frame)))
-            self.notes += picture.notes
-            found = self._studio.find_faces(picture.pixels)
-            before = self._files.write(_small(picture.on_white), "before.jpg")
+            yield from self._translate_file(source, source.fetch(folder))
         except Exception as error:
             yield self._failed(source, "", _sentence(error))
-            return
         finally:
             rmtree(folder, ignore_errors=True)
+
+    def _translate_file(self, source: _Source, path: Path) -> Iterator[Result]:
+        animated = images.load_animation(path) is not None
+        picture = images.load_picture(path, wanted=lambda frame: bool(self._studio.find_faces(frame)))
+        self.notes += () if animated else picture.notes
+        found = self._studio.find_faces(picture.pixels)
+        before = self._files.write(_small(picture.on_white), "before.jpg")
         for words, chain in self._chains:
+            faces = [] if self._studio.needs_no_face(chain) else found
+            translate = self._animation if animated else self._still
             try:
-                yield self._translated(source, path, picture, found, before, words, chain)
+                made = translate(path, picture, faces, chain)
+                if made is None:
+                    yield self._failed(source, words, say("no_face"), before)
+                    continue
+                name, after = made
+                self._note_faces(faces, {"file": source.name, "direction": words, "result": name})
+                yield Result(source.name, words, before, after, view_of(picture.pixels, faces))
             except Exception as error:
                 yield self._failed(source, words, _sentence(error), before)
 
-    def _translated(
-        self,
-        source: _Source,
-        path: Path,
-        photo: images.Picture,
-        found: "list[Face]",
-        before: str,
-        words: str,
-        chain: "Chain",
-    ) -> Result:
+    def _still(
+        self, path: Path, photo: images.Picture, faces: "Sequence[Face]", chain: "Chain"
+    ) -> tuple[str, str] | None:
+        """The name of the result in the ZIP and the path of what the page shows; None where there is nothing to do."""
         studio, picture = self._studio, photo.pixels
-        whole = studio.needs_no_face(chain)
-        faces = [] if whole else found
         layers = generate(studio, picture, faces, [chain] * len(faces) or [chain])
         if not any(layers):
-            return self._failed(source, words, say("no_face"), before)
+            return None
         result = studio.blend(picture, layers, self._strength).picture
         name = self._unique_name(path, chain, result_suffix(photo, path))
         file = self._files.new(name)
         made_by = describe(chain) if self._strength > 0 else None
         images.save(result, file, made_by=made_by, alpha=photo.alpha)
-        self._zip.write(file, name)
+        self._pack(file)
         rmtree(file.parent)
+        return name, self._files.write(_small(result), "after.jpg", made_by=made_by)
+
+    def _animation(self, path: Path, _: images.Picture, __: "Sequence[Face]", chain: "Chain") -> tuple[str, str] | None:
+        """The same for an animation, which the page shows as it is."""
+        from cyclegan_core.video.animation import translate_animation
+
+        animation = images.load_animation(path)
+        if animation is None:  # it was one a moment ago
+            raise PictureError(say("error.file_gone", name=path.name))
+        file = self._files.new(self._unique_name(path, chain, ".webp"))
+        if not translate_animation(animation, file, self._studio, chain, strength=self._strength):
+            rmtree(file.parent)
+            return None
+        self._pack(file)
+        return file.name, str(file)
+
+    def _pack(self, file: Path) -> None:
+        self._zip.write(file, file.name)
         self._made += 1
+
+    def _note_faces(self, faces: "Sequence[Face]", row: dict[str, object]) -> None:
         described: list[Face | None] = [*faces] or [None]
         for number, face in enumerate(described, 1):
-            row: dict[str, object] = {"file": source.name, "direction": words, "result": name}
             self._rows.append(row if face is None else row | _row_of(face, number))
-        after = self._files.write(_small(result), "after.jpg", made_by=made_by)
-        return Result(source.name, words, before, after, view_of(picture, faces))
 
     def _failed(self, source: _Source, words: str, problem: str, before: str | None = None) -> Result:
         self._rows.append({"file": source.name, "direction": words, "problem": problem})

@@ -180,7 +180,7 @@ class PhotoActions:
             steps=(step,) * max(1, len(faces)),
             then=then,
             form=result_suffix(photo, path),
-            notes=photo.notes,
+            notes=(*photo.notes, say("photo.animation")) if photo.frames > 1 else photo.notes,
         )
 
     def _translated(self, state: PhotoState, picture: NDArray[np.uint8] | None = None) -> PhotoState:
