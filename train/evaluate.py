@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -168,8 +167,8 @@ def _side(translation: Translation) -> int:
 def _note_other_crops(translation: Translation, data: Path) -> None:
     """Figures of faces that are cut in another way than the generators know them mean little."""
     crop, wanted = read_crop(data, classifiers.SIDE), translation.config.crop
-    if wanted and (crop is None or not np.allclose(crop.template, wanted.template) or crop.margin != wanted.margin):
-        how = "no crops of faces" if crop is None else "crops by another template"
+    if wanted and not wanted.is_cut_like(crop):
+        how = "no crops of faces" if crop is None else "crops of another kind"
         print(f"note: {data.name} holds {how}, unlike what {translation.config.name} was trained on", file=sys.stderr)
 
 

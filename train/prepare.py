@@ -32,7 +32,7 @@ from cyclegan_core.errors import CycleganError, PictureError
 from train.data.folders import CROPS_FILE
 from train.preparation import cyclegan_datasets as classic
 from train.preparation import datasets, report
-from train.preparation.cutting import TEMPLATES, Cut, Template, as_it_is, face_cutter
+from train.preparation.cutting import WINDOWS, Cut, Window, as_it_is, face_cutter
 from train.preparation.datasets import Labelled
 from train.preparation.report import FOLDERS, Report
 
@@ -200,7 +200,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     folder = sets.add_parser("folder", parents=[common], help="two folders of anything, or one that holds both")
     folder.add_argument("folder", type=Path, metavar="DIR_A", help="domain A; or trainA and trainB, or A and B in it")
     folder.add_argument("folder_b", type=Path, metavar="DIR_B", nargs="?", help="domain B")
-    folder.add_argument("--faces", choices=tuple(TEMPLATES), default="no", help="cut faces out, without or with hair")
+    folder.add_argument("--faces", choices=tuple(WINDOWS), default="no", help="cut faces out, without or with hair")
     named = sets.add_parser("classic", parents=[common], help="a set of the CycleGAN paper, downloaded")
     named.add_argument("name", choices=classic.NAMES)
     named.add_argument(
@@ -209,10 +209,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _template(options: argparse.Namespace) -> Template | None:
+def _window(options: argparse.Namespace) -> Window | None:
     """How faces are cut out of this set; None where pictures are taken as they are."""
-    ways = {"selfie2anime": "medium", "classic": "no", "folder": getattr(options, "faces", "")}
-    return TEMPLATES[ways.get(options.set, "tight")]
+    ways = {"selfie2anime": "tall", "classic": "no", "folder": getattr(options, "faces", "")}
+    return WINDOWS[ways.get(options.set, "tight")]
 
 
 def _labelled(options: argparse.Namespace) -> Iterable[Labelled]:
@@ -245,11 +245,11 @@ def _of_set(options: argparse.Namespace) -> Iterable[Labelled]:
     return datasets.utkface_by_age(options.folder, young=options.young, old=options.old, sex=options.sex)
 
 
-def _made_by(options: argparse.Namespace, template: Template | None) -> dict[str, object]:
+def _made_by(options: argparse.Namespace, window: Window | None) -> dict[str, object]:
     """What decides which picture goes where and how it looks."""
     told = json.loads(json.dumps(vars(options), default=lambda path: str(path.resolve())))
     places = [told.pop(name, None) for name in ("folder", "folder_b", "celeba", "utkface", "only", "exclude")]
-    for name in ("output", "mirror", *(() if template else ("size",))):
+    for name in ("output", "mirror", *(() if window else ("size",))):
         told.pop(name, None)
     # A hash, as nobody who gets the set needs to know where on this machine it came from.
     return {**told, "source": hashlib.sha256(json.dumps(places).encode()).hexdigest()[:12]}
@@ -272,17 +272,18 @@ def _refuse_output(options: argparse.Namespace, made_by: dict[str, object]) -> N
 
 def _run(options: argparse.Namespace) -> None:
     output: Path = options.output
-    template = _template(options)
-    made_by = _made_by(options, template)
+    window = _window(options)
+    made_by = _made_by(options, window)
     _refuse_output(options, made_by)
     pictures = list(_labelled(options))
     output.mkdir(parents=True, exist_ok=True)
     found = Report(made_by)
     found.begin(output)
-    cutter = face_cutter(options.size, template) if template else as_it_is
+    cutter = face_cutter(options.size, window) if window else as_it_is
     prepare(pictures, output, test=options.test, seed=options.seed, cutter=cutter, found=found)
-    if template:
-        described = {"template": template, "margin": 0.0, "size": options.size, "test": options.test}
+    if window:
+        described = {"template": window.template, "aspect": window.aspect, "margin": 0.0, "size": options.size}
+        described |= {"test": options.test}
         described |= {"seed": options.seed, "counts": dict(sorted(found.counts.items()))}
         (output / CROPS_FILE).write_text(json.dumps(described, indent=2) + "\n")
     found.finish(output)

@@ -236,7 +236,7 @@ def _compare_sizes(options: argparse.Namespace, config: TrainConfig) -> None:
 def _compare_crops(init: Translation, crop: Crop | None) -> None:
     """A note where the pictures were cut in another way than those that the start was trained on."""
     begun = init.config.crop
-    if (begun and (begun.template, begun.margin)) != (crop and (crop.template, crop.margin)):
+    if (begun or crop) and not (begun and begun.is_cut_like(crop)):
         say(
             f"note: {init.config.name} was trained on pictures that were cut in another way than these; it will take "
             "longer, and faces cut by train/prepare.py as its own were would be better"

@@ -118,7 +118,9 @@ class FaceTranslator:
             check_picture(picture)
         way, crop = self.config.direction(direction), self.config.crop
         template = np.array(crop.template)
-        aligned = [[align(face.landmarks, template, crop.size, crop.margin) for face in found] for found in faces]
+        aligned = [
+            [align(face.landmarks, template, crop.size, crop.margin, crop.aspect) for face in found] for found in faces
+        ]
         crops = [a.crop(picture) for picture, each in zip(pictures, aligned, strict=True) for a in each]
         generated = iter(self._run(way, np.stack(crops)) if crops else ())
         return [

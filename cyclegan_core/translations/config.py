@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -28,12 +28,18 @@ class Crop:
     """The square that a generator sees.
 
     size: its side in pixels. template: where the five landmarks come to lie, as fractions of the side, before the
-    margin is added. margin: what is added on every side, as a fraction of the template's square.
+    margin is added. margin: what is added on every side, as a fraction of the template's square. aspect: height of the
+    window in the photo divided by its width, which is squeezed into the square.
     """
 
     size: int
     template: tuple[tuple[float, float], ...]
     margin: float = 0.0
+    aspect: float = 1.0
+
+    def is_cut_like(self, other: "Crop | None") -> bool:
+        """Whether the other one, of whatever size, shows the same part of a face."""
+        return other is not None and replace(other, size=self.size) == self
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,7 @@ class TranslationConfig:
             "name": self.name,
             "directions": {direction.value: self.directions.get(direction) for direction in Direction},
             "generator": {"name": self.generator, "arguments": self.generator_arguments},
-            "crop": self.crop
-            and {"size": self.crop.size, "template": [list(p) for p in self.crop.template], "margin": self.crop.margin},
+            "crop": self.crop and asdict(self.crop) | {"template": [list(point) for point in self.crop.template]},
             "output": self.output,
             "gain": self.gain,
             "normalisation": NORMALISATION,
@@ -96,7 +101,7 @@ class TranslationConfig:
             directions={direction: name for direction, name in names.items() if name is not None},
             generator=checked.generator.name,
             generator_arguments=checked.generator.arguments,
-            crop=Crop(crop.size, tuple((x, y) for x, y in crop.template), crop.margin) if crop else None,
+            crop=Crop(crop.size, tuple((x, y) for x, y in crop.template), crop.margin, crop.aspect) if crop else None,
             output=checked.output,
             gain=checked.gain,
             data_licence=checked.data_licence,
@@ -150,6 +155,7 @@ class _Crop(_Entries):
     size: int = Field(ge=8, le=LARGEST_CROP)
     template: list[_Point] = Field(min_length=5, max_length=5)
     margin: float = Field(0.0, ge=0, le=2)
+    aspect: float = Field(1.0, ge=0.5, le=2)
 
     @field_validator("template")
     @classmethod

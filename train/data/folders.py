@@ -81,7 +81,8 @@ def read_crop(data: Path, size: int) -> Crop | None:
     described = _described(data)
     if described is None:
         return None
-    return Crop(size, tuple((float(x), float(y)) for x, y in described["template"]), float(described["margin"]))
+    template = tuple((float(x), float(y)) for x, y in described["template"])
+    return Crop(size, template, float(described["margin"]), float(described.get("aspect", 1.0)))
 
 
 def stored_size(data: Path, size: int) -> int:
@@ -143,6 +144,8 @@ def _check_described(described: Any) -> None:
         raise ValueError(f"its size is not a whole number from 1 to {LARGEST_CROP}")
     if not is_number(described["margin"], 0, 2):
         raise ValueError("its margin is not a number from 0 to 2")
+    if not is_number(described.get("aspect", 1.0), 0.5, 2):
+        raise ValueError("its aspect is not a number from 0.5 to 2")
 
 
 def spread_pictures(folder: Path, size: int, count: int, preprocess: Preprocess | None = None) -> Tensor:
