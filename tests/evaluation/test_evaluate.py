@@ -300,7 +300,7 @@ def test_faces_that_are_cut_otherwise_are_noted(
     described["template"][0][0] += 0.1
     (tmp_path / "crops.json").write_text(json.dumps(described))
     evaluate._note_other_crops(translation, tmp_path)
-    assert "holds crops by another template, unlike what tiny was trained on" in capsys.readouterr().err
+    assert "holds crops of another kind, unlike what tiny was trained on" in capsys.readouterr().err
     (tmp_path / "crops.json").unlink()
     evaluate._note_other_crops(translation, tmp_path)
     assert "holds no crops of faces, unlike" in capsys.readouterr().err

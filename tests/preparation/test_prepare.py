@@ -11,11 +11,11 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.alignment import MEDIUM_TEMPLATE
+from cyclegan_core.faces.alignment import TALL_ASPECT, TALL_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from tests import ROOT
 from train import prepare
-from train.preparation.cutting import cut, cut_drawing
+from train.preparation.cutting import Window, cut, cut_drawing
 from train.preparation.datasets import (
     celeba_by_attribute,
     in_test_split,
@@ -162,7 +162,8 @@ def test_selfie2anime_keeps_its_own_split_and_cuts_drawings_where_their_faces_ar
     assert prepare.main([*arguments, "--test", "0"]) == 0
     described = json.loads((out / "crops.json").read_text())
     assert described["counts"] == {"testA": 1, "testB": 1, "trainA": 2, "trainB": 1}
-    assert described["template"] == [list(point) for point in MEDIUM_TEMPLATE]
+    assert described["template"] == [list(point) for point in TALL_TEMPLATE]
+    assert described["aspect"] == TALL_ASPECT
     assert np.abs(images.load(out / "trainB" / "0.png").astype(int) - (250, 180, 60)).max() < 8
     (wide,) = (images.load(path) for path in (out / "testA").iterdir())
     tight, _ = cut(face, find_detector(), 64)
@@ -277,3 +278,19 @@ def test_a_senseless_ratio_is_a_sentence(ratio: str, tmp_path: Path, capsys: pyt
     with pytest.raises(SystemExit, match="2"):
         prepare.main(["utkface", str(tmp_path), "--output", str(tmp_path / "out"), "--match", ratio])
     assert f"argument --match: {ratio!r} is not a ratio of at least 1" in capsys.readouterr().err
+
+
+def test_what_lies_beside_a_picture_is_blurred_and_the_picture_is_not(face: np.ndarray) -> None:
+    tall = Window(TALL_TEMPLATE, TALL_ASPECT)
+    whole, _ = cut(face, find_detector(), 128, tall)
+    (found,) = find_detector().detect(face)
+    chip = np.ascontiguousarray(face[int(found.box[1]) : int(found.box[3]), int(found.box[0]) : int(found.box[2])])
+    beside, _ = cut(chip, find_detector(), 128, tall)
+    assert whole is not None
+    assert beside is not None
+
+    def sharpness(crop: np.ndarray, rows: slice) -> float:
+        return float(cv2.Laplacian(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.CV_32F)[rows, 32:96].std())
+
+    assert sharpness(beside, slice(112, 126)) < 2, "a mirrored chin would be sharp"
+    assert sharpness(beside, slice(40, 80)) > 0.7 * sharpness(whole, slice(40, 80))
