@@ -14,8 +14,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cyclegan_core.errors import PictureError
-from cyclegan_core.images.limits import DECODER_ERRORS
-from cyclegan_core.images.png import SIGNATURE
+from cyclegan_core.images.limits import DECODER_ERRORS, PNG_SIGNATURE
 
 MAX_TIFF_STRIPS = 2**17  # their list is read with the header; an honest file has a few thousand
 MOST_PREVIEWS, HEADER_BYTES = 64, 2**18  # JPEGs that are looked at inside a raw file, and bytes of each
@@ -26,7 +25,7 @@ SMALLEST_PREVIEW = 640 * 400  # pixels of a JPEG inside a raw file that is worth
 # header and leave the limit to us.
 _DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"\xff\xd8\xff": JpegImageFile,  # MPO too: its first picture is a plain JPEG
-    SIGNATURE: PngImageFile,
+    PNG_SIGNATURE: PngImageFile,
     b"GIF87a": GifImageFile,
     b"GIF89a": GifImageFile,
     b"BM": BmpImageFile,

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from cyclegan_core.images.source import TimedBytes
+from cyclegan_core.images.limits import TimedBytes
 
 END_OF_JPEG, _SCAN = b"\xff\xd9", b"\xff\xda"
 # By number of bands: colours that hardly a row of a photograph has from end to end.

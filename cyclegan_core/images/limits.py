@@ -1,8 +1,10 @@
 """Limits on pictures from outside, checked before anything is decoded, and words for what goes wrong with files."""
 
 import errno
+import io
 import os
 import struct
+import time
 import zlib
 from pathlib import Path
 
@@ -12,6 +14,7 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000  # a 50-megapixel phone photo passes with room to spare
 MIN_SIDE = 16  # pixels; no face is smaller
 MAX_SECONDS = 30.0  # for one picture; an honest one of 100 megapixels takes a few
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE_BYTES = 16 * 2**20  # of a colour profile; a printer's may have some megabytes
 
 _PICTURES = ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .tif .tiff .heic .heif .hif .avif"
@@ -47,3 +50,16 @@ def describe_fault(error: OSError | ValueError) -> str:
     if not isinstance(error, OSError) or error.errno is None:
         return "that is not a file name, choose another"
     return _FAULTS.get(error.errno, f"the system says {os.strerror(error.errno)!r}, try another folder")
+
+
+class TimedBytes(io.BytesIO):
+    """Bytes that stop being readable after `MAX_SECONDS`: a file can be made to keep a decoder busy for hours."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._deadline = time.monotonic() + MAX_SECONDS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError
+        return super().read(size)

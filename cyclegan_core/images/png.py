@@ -5,9 +5,8 @@ import zlib
 from dataclasses import dataclass, field
 
 from cyclegan_core.images.colour import PngColour
-from cyclegan_core.images.limits import MAX_PIXELS, MAX_PROFILE_BYTES
+from cyclegan_core.images.limits import MAX_PIXELS, MAX_PROFILE_BYTES, PNG_SIGNATURE
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LARGEST_XMP = 2**20  # bytes; it may hold the orientation
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 LEAST_SHARE = 0.75  # of the rows, below which a picture without its end is refused
@@ -29,8 +28,8 @@ def strip_png(data: bytes) -> StrippedPng:
     is not interlaced; `lost` then says how many. Other faults are left for the decoder to find.
     """
     stripped = StrippedPng(b"")
-    kept, pixels, header = [SIGNATURE], [], b""
-    at, ended = len(SIGNATURE), False
+    kept, pixels, header = [PNG_SIGNATURE], [], b""
+    at, ended = len(PNG_SIGNATURE), False
     while at + 8 <= len(data) and not ended:
         (length,) = struct.unpack_from(">I", data, at)
         kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]

@@ -13,9 +13,10 @@ from cyclegan_core.errors import PictureError
 from cyclegan_core.images.colour import PngColour
 from cyclegan_core.images.formats import check_tiff_strips, decoder_for, foreign, is_raw, largest_preview
 from cyclegan_core.images.jpeg import END_OF_JPEG, without_end
+from cyclegan_core.images.limits import TimedBytes
 from cyclegan_core.images.picture import Picture
 from cyclegan_core.images.png import LEAST_SHARE, strip_png
-from cyclegan_core.images.source import TimedBytes, check_size, named_bytes, refusals
+from cyclegan_core.images.source import check_size, named_bytes, refusals
 from cyclegan_core.images.upright import upright
 
 MOST_FRAMES = 200  # of an animation that are looked at for one that is wanted

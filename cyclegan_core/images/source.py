@@ -1,8 +1,6 @@
 """Bytes of a picture file, and the one sentence that refuses it: of what cannot be read, is too large or damaged."""
 
-import io
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,16 +70,3 @@ def check_size(size: tuple[int, int], name: str) -> None:
     if min(width, height) < limits.MIN_SIDE:
         least = f"{limits.MIN_SIDE} x {limits.MIN_SIDE}"
         raise PictureError(f"{name} has only {width} x {height} pixels: give at least {least}.")
-
-
-class TimedBytes(io.BytesIO):
-    """Bytes that stop being readable after `MAX_SECONDS`: a file can be made to keep a decoder busy for hours."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self._deadline = time.monotonic() + limits.MAX_SECONDS
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if time.monotonic() > self._deadline:
-            raise TimeoutError
-        return super().read(size)

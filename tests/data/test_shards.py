@@ -9,7 +9,8 @@ import pytest
 from cyclegan_core.errors import CycleganError
 from tests.data.test_streams import shard
 from train.data import shards
-from train.data.shards import expand, members
+from train.data.listing import expand
+from train.data.shards import members
 
 
 @pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])

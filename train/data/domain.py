@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+DECODERS = 16  # threads that decode pictures, at most
 State = dict[str, Any]  # plain values, as a checkpoint keeps them
 
 

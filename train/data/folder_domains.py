@@ -15,10 +15,9 @@ from torch import Tensor
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
 from train.data.cache import cached_pictures
-from train.data.domain import Domain, State, seeded
+from train.data.domain import DECODERS, Domain, State, seeded
 from train.data.listing import fingerprint, picture_files, relative_names, unread_folders
 from train.data.preprocess import Placement, Preprocess
-from train.data.streams import DECODERS
 from train.monitoring.logs import say
 
 MOST_HELD_OUT = 256  # pictures of a domain that validation looks at

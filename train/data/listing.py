@@ -1,16 +1,19 @@
 """Where the pictures of a split lie, and which files they are."""
 
 import hashlib
+import itertools
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from train.data.shards import expand, local_shards
 
 SOURCES_FILE = "sources.json"  # beside trainA, trainB, testA and testB: where domains are that are not folders there
+MOST_SHARDS = 1_000_000
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 SPLITS = ("trainA", "trainB", "testA", "testB")
 
 
@@ -139,3 +142,32 @@ def _what_is_there(folder: Path) -> str:
         return f": there is no folder {folder.parent}" if not folder.parent.exists() else ""
     found = f"only {', '.join(names[:4])}{' and more' if len(names) > 4 else ''}" if names else "no folder at all"
     return f": in {folder.parent.resolve().name} there is no {folder.name}, but {found}"
+
+
+def expand(pattern: str) -> list[str]:
+    """Addresses of shards, from one with ranges in braces: `https://…/a-{000..099}.tar` is a hundred.
+
+    Raises CycleganError for a scheme that cannot be read, or a range that is none.
+    """
+    if not pattern.startswith(("https://", "http://", "hf://")):
+        raise CycleganError(f"{pattern} cannot be read: shards are at https://, http:// or hf://, or in a folder")
+    fixed = _RANGE.split(pattern)  # text, first, last, text, first, last, ..., text
+    if "{" in "".join(fixed[::3]):
+        raise CycleganError(f"{pattern} has braces that are no range such as {{000..099}}; correct it")
+    ranges = list(zip(fixed[1::3], fixed[2::3], strict=True))
+    count = 1
+    for first, last in ranges:
+        count *= int(last) - int(first) + 1
+        if not 0 < count <= MOST_SHARDS:
+            raise CycleganError(f"{{{first}..{last}}} is no range of 1 to {MOST_SHARDS:,} shards; correct it")
+    numbers = [[f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)] for first, last in ranges]
+    texts = fixed[::3]
+    return [
+        texts[0] + "".join(n + text for n, text in zip(chosen, texts[1:], strict=True))
+        for chosen in itertools.product(*numbers)
+    ]
+
+
+def local_shards(folder: Path) -> list[str]:
+    """The tar files of a folder in the order of their names; none where it holds none."""
+    return [str(path) for path in sorted(folder.glob("*.tar"))] if folder.is_dir() else []

@@ -3,8 +3,6 @@
 Members that are no pictures (.json, .txt, .cls) are passed by. Nothing is unpacked to a disk.
 """
 
-import itertools
-import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,13 +14,11 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from train.data.remote import Remote
 
-MOST_SHARDS = 1_000_000
 BLOCK = tarfile.BLOCKSIZE
 _MOST_HEADER = 2**16  # bytes of a long name or of extended attributes
 # Headers that say something of the member that follows, such as a long name.
 _EXTENSIONS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
 _WITHOUT_DATA = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
 
 @dataclass(frozen=True)
@@ -38,35 +34,6 @@ class Member:
 class Readable(Protocol):
     def read(self, number: int, /) -> bytes: ...
     def close(self) -> None: ...
-
-
-def expand(pattern: str) -> list[str]:
-    """Addresses of shards, from one with ranges in braces: `https://…/a-{000..099}.tar` is a hundred.
-
-    Raises CycleganError for a scheme that cannot be read, or a range that is none.
-    """
-    if not pattern.startswith(("https://", "http://", "hf://")):
-        raise CycleganError(f"{pattern} cannot be read: shards are at https://, http:// or hf://, or in a folder")
-    fixed = _RANGE.split(pattern)  # text, first, last, text, first, last, ..., text
-    if "{" in "".join(fixed[::3]):
-        raise CycleganError(f"{pattern} has braces that are no range such as {{000..099}}; correct it")
-    ranges = list(zip(fixed[1::3], fixed[2::3], strict=True))
-    count = 1
-    for first, last in ranges:
-        count *= int(last) - int(first) + 1
-        if not 0 < count <= MOST_SHARDS:
-            raise CycleganError(f"{{{first}..{last}}} is no range of 1 to {MOST_SHARDS:,} shards; correct it")
-    numbers = [[f"{n:0{len(first)}d}" for n in range(int(first), int(last) + 1)] for first, last in ranges]
-    texts = fixed[::3]
-    return [
-        texts[0] + "".join(n + text for n, text in zip(chosen, texts[1:], strict=True))
-        for chosen in itertools.product(*numbers)
-    ]
-
-
-def local_shards(folder: Path) -> list[str]:
-    """The tar files of a folder in the order of their names; none where it holds none."""
-    return [str(path) for path in sorted(folder.glob("*.tar"))] if folder.is_dir() else []
 
 
 def members(shard: str, start: int = 0) -> Iterator[Member]:

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from train.data.domain import Domain, State, seeded
+from train.data.domain import DECODERS, Domain, State, seeded
 from train.data.preprocess import MIDDLE, Placement, Preprocess, square
 from train.data.shards import Member, members
 
@@ -38,7 +38,6 @@ BLOCK_BYTES = 128 * 2**20
 MOST_HELD_OUT = 256
 FEWEST = 20
 MOST_BAD = 1000  # pictures in a row that cannot be read, or names that are remembered
-DECODERS = 16
 ENDED = "the reading has been ended"
 
 
