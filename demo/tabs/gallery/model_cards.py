@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.translations import catalog
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status
 
 SHEET_FILE = "sheet.jpg"  # which train/publishing/card.py writes beside a card
-SHEET_SIDE = 720  # pixels, at which it is shown
+SHEET_SIDE = 1000  # pixels, at most, at which it is shown
+SHEET_COLUMNS, SHEET_ROWS = 8, 16  # of train/evaluate.py: four rows of sources and results one way, four the other
 
 
 def text_of(card: Path) -> str:
@@ -56,11 +59,19 @@ def _title(status: "Status") -> str:
 @lru_cache(maxsize=16)
 def _data_url(sheet: Path, changed: float) -> str:
     """The sheet as a data URL: the URL of its file would tell where this program is installed. changed: its mtime."""
-    picture = images.load(sheet)
+    picture = _half_of(images.load(sheet))
     scale = min(1.0, SHEET_SIDE / max(picture.shape))
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     _, content = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
     return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+
+
+def _half_of(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The first rows of either direction, where there are as many as usual, so that its faces are seen larger."""
+    height, width = sheet.shape[:2]
+    if height * SHEET_COLUMNS != width * SHEET_ROWS:
+        return sheet
+    return np.concatenate([sheet[: height // 4], sheet[height // 2 : height // 4 * 3]])
 
 
 def add_model_cards(context: PageContext) -> None:
@@ -69,9 +80,9 @@ def add_model_cards(context: PageContext) -> None:
     names = [entry.name for entry in catalog.entries()]
     for _ in names:
         with gr.Column(visible=False, elem_classes="model-card") as column, gr.Row(equal_height=False):
-            with gr.Column(scale=4, min_width=300):
+            with gr.Column(scale=6, min_width=300):
                 sheet = gr.HTML()
-            with gr.Column(scale=7, min_width=300):
+            with gr.Column(scale=5, min_width=300):
                 title = gr.HTML()
                 with gr.Accordion(phrase("gallery.card"), open=False, visible=False) as whole:
                     text = gr.Markdown()
