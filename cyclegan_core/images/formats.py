@@ -16,6 +16,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.limits import DECODER_ERRORS, PNG_SIGNATURE
 
+MAX_TIFF_TAGS = 2**16
 MAX_TIFF_STRIPS = 2**17  # their list is read with the header; an honest file has a few thousand
 MOST_PREVIEWS, HEADER_BYTES = 64, 2**18  # JPEGs that are looked at inside a raw file, and bytes of each
 SMALLEST_PREVIEW = 640 * 400  # pixels of a JPEG inside a raw file that is worth showing
@@ -31,10 +32,30 @@ _DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"BM": BmpImageFile,
     b"II*\0": TiffImageFile,
     b"MM\0*": TiffImageFile,
+    b"II+\0": TiffImageFile,  # BigTIFF
+    b"MM\0+": TiffImageFile,
 }
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _RAW_MAGIC = (b"IIRO", b"IIRS", b"IIU\0", b"MMOR", b"FUJIFILMCCD-RAW")
+_VIDEO = "is a video: give a picture, or translate it as a video."
 _EXPORT = "export it as JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
+
+
+# What people send by mistake, by the bytes it starts with, at the first or the fifth.
+_FOREIGN = {
+    b"<!DOCTYPE html": "is a web page: save the picture itself.",
+    b"<html": "is a web page: save the picture itself.",
+    b"%PDF": "is a PDF: export its page as JPEG or PNG.",
+    b"8BPS": "is a Photoshop file: export it as JPEG or PNG.",
+    b"ftypisom": _VIDEO,
+    b"ftypmp4": _VIDEO,
+    b"ftypqt": _VIDEO,
+    b"ftypM4V": _VIDEO,
+    b"\x1a\x45\xdf\xa3": _VIDEO,
+    b"PK\x03\x04": "is a ZIP: unpack it first.",
+    b"version https://git-lfs": "is a pointer of Git LFS and not the picture: run `git lfs pull`.",
+    b"\0\x05\x16\x07": "holds what a Mac notes on a picture: give the file whose name has no ._ before it.",
+}
 
 
 def decoder_for(data: bytes) -> type[ImageFile.ImageFile] | None:
@@ -60,6 +81,9 @@ def foreign(data: bytes) -> str:
     head = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if head.startswith(b"<svg") or (head.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in head):
         return "is an SVG, a drawing and not a photograph: export it as PNG or JPEG."
+    for start, what in _FOREIGN.items():
+        if data.startswith(start) or data[4:].startswith(start):
+            return what
     # A plugin for JPEG XL exists, but it decodes before it tells the size, so no limit would hold.
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return f"is a JPEG XL, which is not read here: {_EXPORT}"
@@ -103,10 +127,13 @@ def check_tiff_strips(data: bytes, name: str) -> None:
 def _tiff_counts(data: bytes) -> list[tuple[int, int]]:
     """Tag and number of values of each entry of the first directory. Raises struct.error where it is cut short."""
     order = "<" if data.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(f"{order}I", data, 4)
-    (entries,) = struct.unpack_from(f"{order}H", data, directory)
-    places = (directory + 2 + 12 * entry for entry in range(entries))
-    return [(tag, count) for tag, _, count in (struct.unpack_from(f"{order}HHI", data, at) for at in places)]
+    big = b"+" in data[2:4]
+    first, number, length, entry = ("8xQ", "Q", 20, "HHQ") if big else ("4xI", "H", 12, "HHI")
+    (directory,) = struct.unpack_from(order + first, data)
+    (entries,) = struct.unpack_from(order + number, data, directory)
+    start = directory + struct.calcsize(order + number)
+    places = range(start, start + min(entries, MAX_TIFF_TAGS) * length, length)
+    return [(tag, count) for tag, _, count in (struct.unpack_from(order + entry, data, at) for at in places)]
 
 
 def _tiff_tags(data: bytes) -> dict[int, int]:

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFile
+from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.colour import PngColour
+from cyclegan_core.images.cut_short import END_OF_JPEG, announced_size, partial_gif, without_end
 from cyclegan_core.images.formats import check_tiff_strips, decoder_for, foreign, is_raw, largest_preview
-from cyclegan_core.images.jpeg import END_OF_JPEG, without_end
-from cyclegan_core.images.limits import TimedBytes
+from cyclegan_core.images.limits import DECODER_ERRORS, TimedBytes
 from cyclegan_core.images.picture import Picture
 from cyclegan_core.images.png import LEAST_SHARE, strip_png
 from cyclegan_core.images.source import check_size, named_bytes, refusals
@@ -35,8 +36,8 @@ def load_picture(source: str | Path | bytes, *, wanted: Wanted | None = None) ->
     """A picture from a file's path or from its bytes, with its transparency and notes on what was done to it.
 
     The EXIF orientation is applied. Colours become sRGB, from an ICC profile, from code points (cICP, nclx), from gamma
-    and chromaticities of a PNG, or from a camera's EXIF. Grey of more than 8 bits is scaled by its own range. A JPEG or
-    PNG whose end is missing is read as far as it goes where that is most of it. Of a camera's raw file the largest
+    and chromaticities of a PNG, or from a camera's EXIF. Grey of more than 8 bits is scaled by its own range. A file
+    whose end is missing is read as far as it goes where that is most of it. Of a camera's raw file the largest
     preview is taken. Of an animation it is the first frame for which `wanted`, a function of RGB uint8 (H, W, 3), is
     true, else the first one.
 
@@ -71,19 +72,38 @@ def _open(
         data, told = stripped.data, stripped.colour
         if stripped.lost:
             notes.append(_end_is_missing(name, stripped.lost))
-    image: Image.Image = decoder(TimedBytes(data))
-    check_size(image.size, name)
     try:
-        image.load()
-    except OSError:
-        if decoder is not JpegImageFile or data.rstrip(b"\0").endswith(END_OF_JPEG):
+        image = _load(decoder, data, name)
+    except TimeoutError:
+        raise
+    except DECODER_ERRORS:
+        partial = _load_without_end(decoder, data, name)
+        if partial is None or partial[1] > 1 - LEAST_SHARE:
             raise
-        image, lost = without_end(data)
-        if lost > 1 - LEAST_SHARE:
-            raise
+        image, lost = partial
         notes.append(_end_is_missing(name, lost))
     check_size(image.size, name)  # a HEIC may hold another size than its header says
     return image, told
+
+
+def _load(decoder: type[ImageFile.ImageFile], data: bytes, name: str) -> Image.Image:
+    image = decoder(TimedBytes(data))
+    check_size(image.size, name)
+    image.load()
+    return image
+
+
+def _load_without_end(decoder: type[ImageFile.ImageFile], data: bytes, name: str) -> tuple[Image.Image, float] | None:
+    """A picture whose last bytes are missing, and the share that is; None where something else is wrong with it."""
+    if decoder is JpegImageFile:
+        return None if data.rstrip(b"\0").endswith(END_OF_JPEG) else without_end(data)
+    if decoder is GifImageFile:
+        return partial_gif(data)
+    announced = announced_size(data) or 0
+    missing = announced - len(data)
+    if not 0 < missing < announced * (1 - LEAST_SHARE):
+        return None
+    return _load(decoder, data + bytes(missing), name), missing / announced
 
 
 def _end_is_missing(name: str, lost: float) -> str:

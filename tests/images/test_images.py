@@ -307,3 +307,10 @@ def test_quality_and_permissions_of_a_saved_file(tmp_path: Path) -> None:
     (tmp_path / "ordinary").touch()
     modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("95.jpg", "ordinary")}
     assert len(modes) == 1
+
+
+def test_a_tiff_for_large_files() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    coded = io.BytesIO()
+    Image.fromarray(pixels).save(coded, "TIFF", big_tiff=True)
+    assert (images.load(coded.getvalue()) == pixels).all()

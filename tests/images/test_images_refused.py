@@ -14,7 +14,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pillow_heif
 import pytest
@@ -168,12 +170,28 @@ def test_svg_is_told_apart(head: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        *[b"hello", b"\0" * 5000, b"%PDF-1.7\n", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"8BPS\0\1" + bytes(60), b"<html>"],
-        *[b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(99), b"RIFF\x24\0\0\0WAVEfmt ", b"icns" + bytes(60)],
+        *[b"hello", b"\0" * 5000, b"%!PS-Adobe-3.0 EPSF-3.0\n", b"RIFF\x24\0\0\0WAVEfmt ", b"icns" + bytes(60)],
     ],
 )
 def test_not_a_picture(data: bytes) -> None:
     assert "not a picture in a known format" in refusal(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<!DOCTYPE html><html>", "is a web page: save the picture itself."),
+        (b"%PDF-1.7\n", "is a PDF: export"),
+        (b"8BPS\0\1" + bytes(60), "is a Photoshop file: export"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(99), "is a video"),
+        (b"\x1a\x45\xdf\xa3" + bytes(99), "is a video"),
+        (b"PK\x03\x04" + bytes(60), "is a ZIP: unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b"\0\x05\x16\x07" + bytes(60), "no ._ before it."),
+    ],
+)
+def test_what_is_sent_by_mistake_is_named(data: bytes, words: str) -> None:
+    assert words in refusal(data)
 
 
 def test_places_that_cannot_be_read(tmp_path: Path) -> None:
@@ -254,6 +272,29 @@ def test_a_picture_without_its_last_bytes_is_read_and_it_is_said(name: str, lost
     said = "The end of The picture is missing: download or copy it again for the whole picture."
     assert picture.notes == (() if name == "png" else (said,))  # of a PNG that was only the mark of its end
     assert np.abs(picture.pixels.astype(int) - images.load(SAMPLES[name])).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        *[("webp", {}), ("webp", {"lossless": True}), ("bmp", {}), ("gif", {}), ("avif", {}), ("heif", {})],
+        ("tiff", {}),
+    ],
+)
+@pytest.mark.parametrize("lost", [2, 0.02])
+def test_no_format_needs_its_last_bytes(form: str, options: dict[str, Any], lost: float) -> None:
+    pillow_heif.register_heif_opener()
+    rng = np.random.default_rng(1)
+    noise = cv2.resize(rng.integers(0, 256, (40, 40, 3), np.uint8), (320, 320), interpolation=cv2.INTER_CUBIC)
+    kept = io.BytesIO()
+    Image.fromarray(noise).save(kept, form, **options)
+    data = kept.getvalue()
+    whole, read = images.load(data), images.load_picture(data[: -int(lost if lost > 1 else len(data) * lost)])
+    off = np.abs(read.pixels.astype(int) - whole).mean(axis=(1, 2))
+    assert np.mean(off < 20) > 0.9
+    if (form, lost) != ("gif", 2):  # where that was only the mark of its end
+        assert read.notes[0].startswith("The end of The picture is missing")
+    assert "damaged or cut short" in refusal(data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -68,7 +68,7 @@ def test_damaged_pictures_are_read_or_refused(form: str) -> None:
             assert picture.shape[2] == 3
             assert min(picture.shape[:2]) >= images.MIN_SIDE
             assert picture.size <= 3 * images.MAX_PIXELS
-    assert refused > 30, "most of what was sent is damaged for certain"
+    assert refused > 10, "much of what was sent is damaged beyond reading"
 
 
 def test_random_bytes_are_refused() -> None:
