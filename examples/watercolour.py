@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from cyclegan_core import CycleganError, FaceTranslator, images
 
 FOLDER = Path(__file__).parent
-SIDE, EACH = 176, 500  # pixels and number of the parts of a domain
+SIDE = 176  # pixels of a part
 SMALLEST, LARGEST = 300, 900  # shortest side of a photograph when parts are cut out of it
 SHEET_SIDE = 420
 RECIPE = (
@@ -58,12 +58,15 @@ def painted(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     return np.rint((paint.clip(0, 1) * (1 - 0.88 * ink[..., None])).clip(0, 1) * 255).astype(np.uint8)
 
 
-def prepare(photos: Sequence[Path], data: Path, seed: int = 0) -> None:
-    """Cuts parts at random places and scales: `data/trainA` of the photographs, `data/trainB` of the painted ones."""
+def prepare(photos: Sequence[Path], data: Path, parts: int, seed: int = 0) -> None:
+    """Cuts parts at random places and scales: `data/trainA` of the photographs, `data/trainB` of the painted ones.
+
+    parts: of each domain.
+    """
     rng = np.random.default_rng(seed)
     for domain in "AB":
         (data / f"train{domain}").mkdir(parents=True, exist_ok=True)
-        per_photo = -(-EACH // len(photos))
+        per_photo = -(-parts // len(photos))
         for index, path in enumerate(photos):
             photo = images.load(path)
             for number in range(per_photo):
@@ -89,10 +92,11 @@ def sheet(translation: Path, photos: Sequence[Path], target: Path) -> None:
     images.save(np.hstack(columns), target)
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="gets the parts, the run and sheet.png")
     parser.add_argument("--photos", type=Path, help="a folder of photographs, beside the examples")
+    parser.add_argument("--parts", type=int, default=500, help="that are cut out for each domain (500)")
     parser.add_argument("--minutes", default="10", help="of training (10)")
     args = parser.parse_args()
 
@@ -100,17 +104,17 @@ def main() -> int:
     others = sorted(args.photos.iterdir()) if args.photos else []
     data, run = args.output / "parts", args.output / "run"
     if not (data / "trainB").is_dir():
-        prepare([*examples, *(path for path in others if path.suffix.lower() in images.SUFFIXES)], data)
+        prepare([*examples, *(path for path in others if path.suffix.lower() in images.SUFFIXES)], data, args.parts)
     command = [sys.executable, str(FOLDER.parent / "train" / "run.py"), "--data", str(data), "--output", str(run)]
     code = subprocess.run([*command, "--minutes", args.minutes, *RECIPE]).returncode
-    if code == 0:
-        sheet(run / "translation", examples, args.output / "sheet.png")
-        print(f"Look at {args.output / 'sheet.png'}")
-    return code
+    if code:
+        sys.exit(code)
+    sheet(run / "translation", examples, args.output / "sheet.png")
+    print(f"Look at {args.output / 'sheet.png'}")
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        main()
     except (CycleganError, OSError) as error:
         sys.exit(str(error))

@@ -93,6 +93,18 @@ def test_custom_translation_after_another(run: Callable[..., str], tmp_path: Pat
     assert_translated(tmp_path / "out.jpg", "gender:to_male + custom:to_male)")
 
 
+def test_watercolour(run: Callable[..., str], tmp_path: Path) -> None:
+    said = run("watercolour", "--output", tmp_path / "out", "--parts", 20, "--minutes", 0.05)
+    assert said.splitlines()[-1] == f"Look at {tmp_path / 'out' / 'sheet.png'}"
+    assert all(len(list((tmp_path / "out" / "parts" / f"train{domain}").iterdir())) == 20 for domain in "AB")
+    assert images.load(tmp_path / "out" / "sheet.png").shape == (840, 5 * 420, 3)
+    painted = runpy.run_path(str(EXAMPLES / "watercolour.py"))["painted"]
+    photo = images.load(PORTRAIT)[:200, :200]
+    once, again = (painted(photo, np.random.default_rng(3)) for _ in range(2))
+    assert (once == again).all(), "drawn by a seed"
+    assert once[80:100, 80:100].std() < once.std()
+
+
 def test_custom_translation_of_whole_pictures(run: Callable[..., str], tmp_path: Path, tiny_translation: Path) -> None:
     run("custom_translation", whole_picture(tiny_translation, tmp_path), PORTRAIT, tmp_path / "out.jpg")
     assert_translated(tmp_path / "out.jpg", "custom:to_stripes)")
