@@ -1,4 +1,4 @@
-"""`examples/many_machines.py`: what a worker does, what is left to do, and two workers of a local cluster."""
+"""`examples/many_machines/run.py`: what a worker does, what is left to do, and two workers of a local cluster."""
 
 import argparse
 import io
@@ -19,8 +19,8 @@ from tests import ROOT
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 
-from examples.many_machines import find_work
-from examples.many_machines_worker import Translator, Work
+from examples.many_machines.run import find_work
+from examples.many_machines.worker import Translator, Work
 
 PORTRAIT = ROOT / "examples" / "astronaut.jpg"
 LIMIT = 240.0  # seconds; a machine may have other work
@@ -110,7 +110,7 @@ def test_a_bucket(tmp_path: Path, photos: Path, options: argparse.Namespace) -> 
     assert counts == {"translated": 3, "no face": 1, "failed": 1}
     assert sorted(Path(line["picture"]).name for line in lines) == ["damaged.jpg", "empty.png"]
     names = [path.relative_to(tmp_path / "bucket").as_posix() for path in (tmp_path / "bucket").rglob("*.*")]
-    assert sorted(names) == ["a.jpg", "b.png", "empty.png", "within/c.png"]
+    assert sorted(names) == ["a.jpg", "b.png", "empty.png", "within/c.webp"]
     (work,), done = find_work(source, target, 2)
     assert (done, [Path(path).name for path in work.sources]) == (4, ["damaged.jpg"])
 
@@ -120,7 +120,7 @@ def test_what_is_left_to_do(tmp_path: Path, photos: Path) -> None:
     works, done = find_work(str(photos), str(target), 2)
     assert done == 0
     assert [len(work.sources) for work in works] == [2, 2, 1], "each worker gets some"
-    assert works[-1] == Work([f"{photos}/within/c.gif"], [f"{target}/within/c.png"])
+    assert works[-1] == Work([f"{photos}/within/c.gif"], [f"{target}/within/c.webp"])
     target.mkdir()
     (target / "a.jpg").touch()
     os.utime(photos / "b.png", (2_000_000_000, 2_000_000_000))
@@ -137,7 +137,7 @@ def test_what_is_left_to_do(tmp_path: Path, photos: Path) -> None:
 @pytest.mark.slow
 def test_two_workers(tmp_path: Path, photos: Path, tiny_translation: Path) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
-    script = [ROOT / "examples" / "many_machines.py", photos, tmp_path / "out", "--direction", "to_female"]
+    script = [ROOT / "examples" / "many_machines" / "run.py", photos, tmp_path / "out", "--direction", "to_female"]
     more = ["--translation", tiny_translation, "--compare", "2", "--report", tmp_path / "report.jsonl"]
     command = [sys.executable, *map(str, [*script, *more])]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT)
@@ -149,7 +149,7 @@ def test_two_workers(tmp_path: Path, photos: Path, tiny_translation: Path) -> No
     report = {Path(line["picture"]).name: line for line in map(json.loads, (tmp_path / "report.jsonl").open())}
     assert {name: line["result"] for name, line in report.items()} == {"damaged.jpg": "failed", "empty.png": "no face"}
     assert "damaged" in report["damaged.jpg"]["reason"]
-    for name in ("a.jpg", "b.png", "within/c.png"):
+    for name in ("a.jpg", "b.png", "within/c.webp"):
         assert is_altered((tmp_path / "out" / name).read_bytes()), name
     assert images.load(tmp_path / "out" / "a.jpg").shape == (300, 300, 3)
     assert [path for path in (tmp_path / "out").rglob(".*")] == []

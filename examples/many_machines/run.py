@@ -1,8 +1,8 @@
 """Translates a folder, a bucket or WebDataset shards on Ray Data: on the cores of this machine, or on a cluster.
 
     pip install ray==2.60.0 pyarrow==26.0.1
-    python examples/many_machines.py photos/ translated/ --direction to_female
-    python examples/many_machines.py s3://mine/shards s3://mine/translated --direction older+to_anime \
+    python examples/many_machines/run.py photos/ translated/ --direction to_female
+    python examples/many_machines/run.py s3://mine/shards s3://mine/translated --direction older+to_anime \
         --address auto --workers 64                                     # a cluster that is running: docs/scaling.md
 
 Pictures become pictures under the same names, as the command `translate` names them; a shard (.tar) becomes a shard
@@ -30,7 +30,7 @@ from cyclegan_core import CycleganError, images
 from cyclegan_core.cli.output import say
 from cyclegan_core.cli.selection import add_arguments
 from cyclegan_core.cli.translate import plan
-from examples.many_machines_worker import SHARD, TOGETHER, Translator, Work, filesystem
+from examples.many_machines.worker import SHARD, TOGETHER, Translator, Work, filesystem
 
 
 def find_work(source: str, target: str, workers: int) -> tuple[list[Work], int]:

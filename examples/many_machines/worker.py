@@ -1,4 +1,4 @@
-"""What `many_machines.py` has each worker do: translate some pictures, or one shard."""
+"""What `run.py` has each worker do: translate some pictures, or one shard."""
 
 import argparse
 import io
