@@ -26,9 +26,9 @@ from cyclegan_core.translations.translation import Translation
 from train.data.cache import cached_pictures
 from train.data.folders import read_crop
 from train.data.listing import picture_files, require_tests
-from train.evaluation import classifiers, metrics
+from train.evaluation import classifier_pair, metrics
 from train.evaluation.features import encode
-from train.evaluation.panel import Judges, assemble
+from train.evaluation.judges import Judges, assemble
 from train.evaluation.samples import save_sheet, show_translated
 from train.preparation.labels import groups
 from train.publishing.card import METRICS_FILE, digest
@@ -154,7 +154,7 @@ def _side(translation: Translation) -> int:
     """Pixels that test pictures are kept at: those of a judge for faces, else what the generators were trained at."""
     config = translation.config
     if config.crop:
-        return classifiers.SIDE
+        return classifier_pair.SIDE
     trained = config.training.get("config")
     told = trained.get("size") if isinstance(trained, dict) else config.training.get("size")
     side = told if isinstance(told, int) and 16 <= told <= LARGEST_WHOLE else WHOLE_SIZE
@@ -166,7 +166,7 @@ def _side(translation: Translation) -> int:
 
 def _note_other_crops(translation: Translation, data: Path) -> None:
     """Figures of faces that are cut in another way than the generators know them mean little."""
-    crop, wanted = read_crop(data, classifiers.SIDE), translation.config.crop
+    crop, wanted = read_crop(data, classifier_pair.SIDE), translation.config.crop
     if wanted and not wanted.is_cut_like(crop):
         how = "no crops of faces" if crop is None else "crops of another kind"
         print(f"note: {data.name} holds {how}, unlike what {translation.config.name} was trained on", file=sys.stderr)

@@ -28,7 +28,7 @@ class Entry:
 
     def labels_of(self, directions: Iterable[str]) -> dict[str, str]:
         """Words for the directions of a config, which those of other weights may name as they like."""
-        return {direction: self.labels.get(direction) or words(direction) for direction in directions}
+        return {direction: self.labels.get(direction) or display_name(direction) for direction in directions}
 
 
 CATALOG: tuple[Entry, ...] = (
@@ -56,7 +56,7 @@ def entries() -> tuple[Entry, ...]:
         for variable, value in os.environ.items()
         if value.strip() and variable not in known and (found := VARIABLE.fullmatch(variable))
     }
-    return CATALOG + tuple(Entry(name, words(name), {}) for name in sorted(named))
+    return CATALOG + tuple(Entry(name, display_name(name), {}) for name in sorted(named))
 
 
 def entry(name: str) -> Entry:
@@ -69,7 +69,7 @@ def entry(name: str) -> Entry:
     raise TranslationError(f"the demo offers no translation {name!r}; it offers {known}")
 
 
-def words(name: str) -> str:
+def display_name(name: str) -> str:
     """The name of a direction or a translation for people: "to_zebra" is "To zebra"."""
     spaced = re.sub(r"[_\s-]+", " ", name).strip()
     return spaced[:1].upper() + spaced[1:]

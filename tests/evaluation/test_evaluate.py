@@ -15,9 +15,9 @@ from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from tests.conftest import PHOTOS
 from train import evaluate
-from train.evaluation import classifiers, features
+from train.evaluation import classifier_pair, features
 from train.evaluation.classifier import Classifier
-from train.evaluation.classifiers import Pair
+from train.evaluation.classifier_pair import Pair
 from train.preparation.labels import Person, groups, person
 from train.publishing import card
 
@@ -203,7 +203,7 @@ def test_views_of_faces_are_recognised_better_than_by_chance(crops: Path) -> Non
     faces = [images.load(path)[:192, :192] for path in sorted(folder.iterdir())[:60]]
     pictures = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
     encoder = features.load_or_train_encoder(crops, CPU)  # of other pictures, hardly trained
-    assert classifiers.views_recognised(encoder, pictures) > 5 / 60
+    assert classifier_pair.views_recognised(encoder, pictures) > 5 / 60
 
 
 @pytest.mark.parametrize(

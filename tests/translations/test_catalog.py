@@ -47,7 +47,7 @@ def test_an_unknown_entry_is_a_sentence() -> None:
     ("name", "words"), [("to_zebra", "To zebra"), ("older", "Older"), ("day-to_night", "Day to night"), ("", "")]
 )
 def test_words(name: str, words: str) -> None:
-    assert catalog.words(name) == words
+    assert catalog.display_name(name) == words
 
 
 def test_labels_of_other_directions() -> None:

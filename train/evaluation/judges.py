@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
-from train.evaluation import classifiers, metrics
-from train.evaluation.classifiers import Pair, load_or_train_pair
+from train.evaluation import classifier_pair, metrics
+from train.evaluation.classifier_pair import Pair, load_or_train_pair
 from train.evaluation.features import Encoder, PictureFeatures, load_or_train_encoder
 
 
@@ -39,7 +39,7 @@ def assemble(
     who = Judges(features, name, encoder)
     if options.judge:
         who.attribute = load_or_train_pair(options.judge, **how)
-        own = who.attribute.right(*classifiers.test_pictures(options.judge))
+        own = who.attribute.right(*classifier_pair.test_pictures(options.judge))
         right = who.attribute.right(a, b)
         same = [folder.resolve() for folder in options.judge] == [options.data.resolve()]
         source = "the same data" if same else f"{who.attribute.name}, which no generator has seen"
@@ -52,7 +52,7 @@ def assemble(
             "pictures**, so no such figure is more certain than that.",
         }
     about["features"] = {"name": name, "words": f"FID and KID are by {name}. Other features give other numbers."}
-    recognised = round(classifiers.views_recognised(encoder, torch.cat([a, b])), 4)
+    recognised = round(classifier_pair.views_recognised(encoder, torch.cat([a, b])), 4)
     about["identity"] = {
         "rank_1 on views": recognised,
         "words": "Who is like whom is told by an encoder that was trained on the training split to know two views of a "
@@ -71,7 +71,7 @@ def assemble(
         }
     if faces and options.keeps:
         who.keeps = load_or_train_pair(options.keeps, **how)
-        kept = who.keeps.right(*classifiers.test_pictures(options.keeps))
+        kept = who.keeps.right(*classifier_pair.test_pictures(options.keeps))
         about["keeps"] = {
             "trained on": who.keeps.name,
             "right": kept,
