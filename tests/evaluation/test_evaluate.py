@@ -196,6 +196,17 @@ def test_groups_are_rows_by_sex_band_and_ancestry() -> None:
     assert groups([*names, "1.png"]) == {}
 
 
+def test_ages_are_judged_only_where_both_domains_have_them(people: Path, tmp_path: Path) -> None:
+    """As of photographs and drawings: what is learned from photographs alone means nothing for the others."""
+    half = tmp_path / "half"
+    shutil.copytree(people, half, ignore=shutil.ignore_patterns(".cache"))
+    for number, drawing in enumerate(sorted((half / "trainB").iterdir())):
+        drawing.rename(drawing.with_name(f"{number:04d}.png"))
+    learned: dict[str, Any] = {"pictures": 16, "seed": 0, "device": CPU}
+    assert classifier_pair.load_or_train_pair([people], **learned).knows_ages
+    assert not classifier_pair.load_or_train_pair([half], **learned).knows_ages
+
+
 def test_views_of_faces_are_recognised_better_than_by_chance(crops: Path) -> None:
     folder = PHOTOS.parent / "data" / "utkface"
     if not folder.is_dir():
