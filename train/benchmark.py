@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.image_pool import ImagePool
+from train.command_line import whole_number
 from train.config.presets import PRESETS, preset
 from train.config.train_config import TrainConfig
 from train.data.augment import augment
@@ -73,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python train/benchmark.py", description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--preset", choices=list(PRESETS), default="cyclegan", help="networks and recipe (default: cyclegan)")
-    add("--size", type=_count, help="pixels of the pictures (default: the preset's)")
-    add("--batch", type=_count, help="pictures of each domain in a step of ours (default: the preset's)")
+    add("--size", type=whole_number(1), help="pixels of the pictures (default: the preset's)")
+    add("--batch", type=whole_number(1), help="pictures of each domain in a step of ours (default: the preset's)")
     add("--seconds", type=float, default=30.0, help="to measure each loop for, after warming up (default: 30)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto")
     add("--bf16", action=argparse.BooleanOptionalAction, help="ours in bfloat16 (default: where it is made for that)")
@@ -317,12 +318,6 @@ def _resident(name: str) -> int | None:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

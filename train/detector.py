@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network
+from train.command_line import command
 from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import measure
@@ -41,23 +42,20 @@ KEPT_BACK = 20  # one picture of so many
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     torch.manual_seed(0)
-    try:
-        if options.threads:
-            torch.set_num_threads(options.threads)
-        if options.measure:
-            faces = [path for path in _files(options.faces) if is_kept_back(path)]
-            student = RetinaFaceDetector.load(options.output / "detector.safetensors", name="student")
-            report = measure(student, RetinaFaceDetector(read_published(options.teacher)), Mosaics(faces))
-            (options.output / "metrics.json").write_text(json.dumps(report, indent=2))
-            print(json.dumps(report, indent=2))
-            return 0
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    if not options.measure:
         return _train(options)
-    except (CycleganError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    faces = [path for path in _files(options.faces) if is_kept_back(path)]
+    student = RetinaFaceDetector.load(options.output / "detector.safetensors", name="student")
+    report = measure(student, RetinaFaceDetector(read_published(options.teacher)), Mosaics(faces))
+    (options.output / "metrics.json").write_text(json.dumps(report, indent=2))
+    print(json.dumps(report, indent=2))
+    return 0
 
 
 def is_kept_back(path: Path) -> bool:

@@ -13,6 +13,7 @@ and what each gets right on real pictures is printed beside.
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch import Tensor
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
+from train.command_line import command, whole_number
 from train.data.cache import cached_pictures
 from train.data.folders import read_crop
 from train.data.listing import picture_files, require_tests
@@ -172,7 +174,7 @@ def _note_other_crops(translation: Translation, data: Path) -> None:
         print(f"note: {data.name} holds {how}, unlike what {translation.config.name} was trained on", file=sys.stderr)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--translation", required=True, help="embedded name, its or a run's folder, or Hub repository")
     parser.add_argument("--data", type=Path, required=True, help="crops or pictures with trainA, trainB and tests")
@@ -180,7 +182,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--judge", "--classifiers", type=Path, nargs="+", metavar="SET", help="sets with the same two domains, which "
         "the classifiers learn from (--data; nothing where --ages alone is given)",
     )  # fmt: skip
-    parser.add_argument("--judge-pictures", type=_count, default=120_000, help="that each is trained on (120000)")
+    parser.add_argument(
+        "--judge-pictures", type=whole_number(2), default=120_000, help="that each is trained on (120000)"
+    )
     parser.add_argument(
         "--ages", type=Path, nargs="+", metavar="SET", help="crops whose names tell ages, as UTKFace's do (--judge)"
     )
@@ -189,7 +193,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--features", choices=("auto", "inception", "own"), default="auto", help="for FID and KID")
     parser.add_argument("--inception-weights", type=Path, help="torch-fidelity's file, where it cannot be downloaded")
-    parser.add_argument("--pictures", type=_count, help="test pictures of each domain (all)")
+    parser.add_argument("--pictures", type=whole_number(2), help="test pictures of each domain (all)")
     parser.add_argument("--output", type=Path, required=True, help="gets metrics.json and the sheet")
     parser.add_argument("--seed", type=int, default=1000, help="of the judges' training and of what is drawn")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -200,21 +204,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def main(arguments: list[str] | None = None) -> int:
-    options = parse(arguments)
-    try:
-        metrics_of_it = evaluate(options)
-    except CycleganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error.filename} cannot be written or read: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Stopped; the classifiers that are trained are kept for the next time.", file=sys.stderr)
-        return 130
-    print(json.dumps(metrics_of_it, indent=2))
-    return 0
+@command(stopped="Stopped; the classifiers that are trained are kept for the next time.")
+def main(arguments: Sequence[str] | None = None) -> None:
+    print(json.dumps(evaluate(parse(arguments)), indent=2))
 
 
 def evaluate(options: argparse.Namespace) -> dict[str, Any]:
@@ -263,12 +255,6 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
         whole=config.crop is None,
     )
     return found
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 2:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 1")
-    return int(text)
 
 
 if __name__ == "__main__":

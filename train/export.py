@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import warnings
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
+from train.command_line import command
 from train.training.run_folder import read_translation
 
 OPSET = 17  # the first with layer norm; onnxruntime reads it since 1.13 (2022)
@@ -124,7 +126,7 @@ def _side(translation: Translation, direction: Direction) -> int:
     return max(smallest, 128 // multiple * multiple)
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("translation", help="embedded name, its or a run's folder, or Hub repository (org/name)")
     parser.add_argument("--output", type=Path, required=True, help="folder of the files, made where it is missing")
@@ -132,17 +134,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command()
+def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
-    try:
-        translation = read_translation(options.translation, revision=options.revision)
-        for path, worst in export(translation, options.output).items():
-            size = path.stat().st_size / 1e6
-            print(f"{path} ({size:.1f} MB): largest error against PyTorch {worst:.1e} of the range [-1, 1]")
-    except CycleganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    translation = read_translation(options.translation, revision=options.revision)
+    for path, worst in export(translation, options.output).items():
+        size = path.stat().st_size / 1e6
+        print(f"{path} ({size:.1f} MB): largest error against PyTorch {worst:.1e} of the range [-1, 1]")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from train.command_line import command
 from train.data.augment import disturb
 from train.data.folders import to_float
 from train.data.listing import picture_files
@@ -160,7 +162,8 @@ def report(net: LandmarkNet, crops: Tensor, landmarks: Tensor) -> None:
     print(f"  faces kept {(logits > 0).float().mean():.1%}, others refused {(net(nothing)[1] <= 0).float().mean():.1%}")
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command()
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     preparing = commands.add_parser("prepare")
@@ -175,18 +178,13 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--init", type=Path, metavar="FILE", help="weights to begin with")
     options = parser.parse_args(arguments)
-    try:
-        if options.command == "prepare":
-            prepare(options.folders, options.output, most=options.most)
-        else:
-            train(
-                options.data, options.output, epochs=options.epochs, batch=options.batch, seed=options.seed,
-                init=options.init,
-            )  # fmt: skip
-    except (CycleganError, OSError) as problem:
-        print(f"error: {problem}", file=sys.stderr)
-        return 1
-    return 0
+    if options.command == "prepare":
+        prepare(options.folders, options.output, most=options.most)
+    else:
+        train(
+            options.data, options.output, epochs=options.epochs, batch=options.batch, seed=options.seed,
+            init=options.init,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ python train/plot.py runs/gender        (writes runs/gender/metrics.png)
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
+from train.command_line import command
 from train.publishing.card import PLOT_FILE
 
 LOG_FILE = "log.jsonl"
@@ -74,15 +76,11 @@ def plot(run: Path) -> Path:
     return run / PLOT_FILE
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command()
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder of a run")
-    try:
-        print(plot(parser.parse_args(arguments).run))
-    except CycleganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    print(plot(parser.parse_args(arguments).run))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import torch
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Crop
 from cyclegan_core.translations.translation import Translation
+from train.command_line import STOPPED, above_zero, whole_number
 from train.config.presets import PRESETS
 from train.config.recipe import recipe
 from train.config.schedule import Budget
@@ -41,7 +42,7 @@ from train.training.loop import train
 from train.training.networks import check_described
 from train.training.run_folder import best_or_last
 
-STOPPED = 130  # exit code
+COUNT = whole_number(1)
 OUT_OF_MEMORY = (
     "error: the memory is too small for this batch; choose a smaller --batch, or cut it into parts with --set "
     "accumulate=2, with which the run resumes; the last checkpoint is kept"
@@ -61,14 +62,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--directions", metavar="A_TO_B,B_TO_A", help="such as older,younger")
     what.add_argument("--licence", help="of the data, in words; the model card says it")
     how = parser.add_argument_group("how")
-    how.add_argument("--minutes", type=_positive, help="budget in minutes, over all sessions of the run")
-    how.add_argument("--pictures", "--images", type=_count, help="budget in pictures of each domain")
-    how.add_argument("--epochs", type=_positive, help="budget in passes over the larger domain")
-    how.add_argument("--snapshot-minutes", type=_positive, default=5.0, help="between checkpoints and sheets (5)")
-    how.add_argument("--patience", type=_count, help="end after so many snapshots without a better validation score")
-    how.add_argument("--size", type=_count, help="side in pixels that the networks see, instead of the preset's")
-    how.add_argument("--batch", type=_count, help="pictures of each domain in a step, over all processes")
-    how.add_argument("--learning-rate", type=_positive, help="instead of the preset's")
+    how.add_argument("--minutes", type=above_zero, help="budget in minutes, over all sessions of the run")
+    how.add_argument("--pictures", "--images", type=COUNT, help="budget in pictures of each domain")
+    how.add_argument("--epochs", type=above_zero, help="budget in passes over the larger domain")
+    how.add_argument("--snapshot-minutes", type=above_zero, default=5.0, help="between checkpoints and sheets (5)")
+    how.add_argument("--patience", type=COUNT, help="end after so many snapshots without a better validation score")
+    how.add_argument("--size", type=COUNT, help="side in pixels that the networks see, instead of the preset's")
+    how.add_argument("--batch", type=COUNT, help="pictures of each domain in a step, over all processes")
+    how.add_argument("--learning-rate", type=above_zero, help="instead of the preset's")
     how.add_argument("--seed", type=int, help="instead of the preset's")
     how.add_argument(
         "--set",
@@ -82,7 +83,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--bf16", action=argparse.BooleanOptionalAction, help="bfloat16 forward passes (on CUDA GPUs that have them)"
     )
     how.add_argument("--compile", action="store_true", help="torch.compile: a slow start, then faster steps on a GPU")
-    how.add_argument("--threads", type=_count, help="CPU threads; one to a core that nothing else uses is fastest")
+    how.add_argument("--threads", type=COUNT, help="CPU threads; one to a core that nothing else uses is fastest")
     how.add_argument("--dry-run", action="store_true", help="check data, memory, disk and the Hub, and end")
     hub = parser.add_argument_group("the Hugging Face Hub")
     hub.add_argument("--push-to-hub", metavar="USER/NAME", help="push the translation there when the run ends")
@@ -272,22 +273,6 @@ def _push(options: argparse.Namespace, run: Path) -> None:
         create_pr=request.create_pr, run=run,
     )  # fmt: skip
     say(f"Pushed: {url}")
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
 
 
 if __name__ == "__main__":

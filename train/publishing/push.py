@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from cyclegan_core.atomic import atomically
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.source import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
 from cyclegan_core.translations.translation import Translation
+from train.command_line import command
 from train.publishing.card import METRICS_FILE, PLOT_FILE, SHEET_FILE, ensure_card, find_metrics
 from train.publishing.hub_calls import NO_TOKEN, bounded, patiently
 from train.training.run_folder import best_or_last
@@ -310,7 +312,8 @@ def _title(translation: Translation, operations: "list[CommitOperationAdd]") -> 
     return f"{translation.config.name}{after} ({digest.hexdigest()[:8]})"
 
 
-def main(arguments: list[str] | None = None) -> int:
+@command()
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the translation: config.json and model.safetensors")
     parser.add_argument("repo", help="user/name; made where it is not there")
@@ -320,15 +323,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="ask whether it could be pushed; writes nothing")
     options = parser.parse_args(arguments)
     where = {"private": options.private, "create_pr": options.create_pr}
-    try:
-        if options.check:
-            print(check_access(options.repo, **where))
-        else:
-            print(f"Pushed: {push(options.folder, options.repo, **where, revision=options.revision)}")
-    except CycleganError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    if options.check:
+        print(check_access(options.repo, **where))
+    else:
+        print(f"Pushed: {push(options.folder, options.repo, **where, revision=options.revision)}")
 
 
 if __name__ == "__main__":
