@@ -329,6 +329,7 @@ def test_phone_shows_photo_and_cards_on_its_first_screen(tab: Tab) -> None:
             tab.choose(photo)
         assert tab.visit.is_as_wide_as_the_screen()
         for part in (tab.after, tab.cards.first):
+            expect(part).to_be_visible(timeout=PATIENCE)
             box = part.bounding_box()
             assert box
             assert box["y"] + box["height"] <= PHONE["viewport"]["height"]

@@ -225,6 +225,7 @@ def test_lost_server_is_found_again(camera: Camera) -> None:
     camera.page.unroute("**/component_server/**")
     camera.button("Try now").click()
     camera.is_live()
+    camera.page.wait_for_timeout(500)  # the last of the refused requests are reported
     assert camera.visit.wrong != []
     camera.visit.wrong.clear()
 

@@ -217,6 +217,7 @@ def test_a_sheet_that_cannot_be_written_costs_a_note(
 def test_a_terminal_that_closes_saves_first_and_a_reader_that_ends_stops_nothing(crops: Path, tmp_path: Path) -> None:
     process = start(crops, tmp_path, "--pictures", "100000000")
     wait_for(tmp_path / "translation" / "config.json", process)
+    wait_for(tmp_path / "checkpoint.pt", process)
     assert process.stdout is not None
     process.stdout.close()  # as `| head` does; errors go there too
     seen = (tmp_path / "checkpoint.pt").stat().st_mtime_ns
