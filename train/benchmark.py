@@ -126,7 +126,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def compare(config: TrainConfig, group: ProcessGroup, seconds: float) -> tuple[Measured, Measured]:
-    """The plain loop and ours, by turns."""
+    """Measures the plain loop and ours by turns, so that both meet the same machine."""
     device, rounds = group.device, 1 if config.compile else ROUNDS
     torch.manual_seed(config.seed)
     pictures = [

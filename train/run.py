@@ -216,7 +216,7 @@ def requests_to_stop() -> Iterator[list[float]]:
 
 
 def _draw(output: Path) -> None:
-    """The plot of the log, for want of which no run fails."""
+    """Draws the plot of the log; a run does not fail where that cannot be done."""
     try:
         plot(output)
     except (CycleganError, OSError) as error:

@@ -75,7 +75,7 @@ def _resized(generated: NDArray[Any], height: int, width: int) -> NDArray[Any]:
 
 
 def _mix(picture: NDArray[np.uint8], generated: NDArray[Any], output: Output, strength: float) -> None:
-    """Without a mask, in place. generated: of the picture's size."""
+    """Mixes a generated picture of the same size into the picture, in place and without a mask."""
     for top in range(0, len(picture), STRIP):
         strip, layer = picture[top : top + STRIP], generated[top : top + STRIP].astype(np.float32, copy=False)
         mixed = strip + np.float32(strength) * (layer if output == "change" else layer - strip)

@@ -33,7 +33,7 @@ class _WholeLayer(nn.Module):
         return self.apply_known(x, self.told[0] if self.told else self.learnt[0])
 
     def survey(self, x: Tensor) -> Tensor:
-        """What there is to know of a picture of which (B, C, H, W) are pieces."""
+        """Collects the statistics that the layers need of a whole picture, from its pieces (B, C, H, W)."""
         raise NotImplementedError
 
     def apply_known(self, x: Tensor, known: Tensor) -> Tensor:

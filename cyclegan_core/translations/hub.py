@@ -63,7 +63,7 @@ def fetch(
 
 
 def short(revision: str) -> str:
-    """A branch or tag as it is, of a commit what people read."""
+    """A revision for people: a branch or tag in full, a commit by its first characters."""
     return revision[:7] if COMMIT.fullmatch(revision) else revision
 
 

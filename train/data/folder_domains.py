@@ -144,7 +144,7 @@ class FreshFolder(Folder):
         return torch.from_numpy(np.stack(list(self._decoders.map(self._decode, chosen, places))))
 
     def _decode(self, index: int, place: Placement) -> NDArray[np.uint8]:
-        """Uint8 (3, S, S)."""
+        """The picture at this row of the folder, cut to its square: uint8 (3, S, S)."""
         for following in range(len(self._rows)):
             row = int(self._rows[(index + following) % len(self._rows)])
             try:

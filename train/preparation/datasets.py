@@ -39,7 +39,7 @@ class Labelled:
 
     @property
     def key(self) -> str:
-        """What its split is decided by."""
+        """The text whose hash decides whether it is for training or for testing."""
         return self.person or self.within or self.path.name
 
 

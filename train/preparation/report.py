@@ -35,7 +35,7 @@ class Report:
         self._dropped: dict[str, list[Path]] = defaultdict(list)
 
     def keep(self, folder: str, path: Path) -> None:
-        """A picture now in `trainA`, `trainB`, `testA` or `testB`."""
+        """Notes a picture that was written into `trainA`, `trainB`, `testA` or `testB`."""
         self.counts[folder] += 1
         self._kept[folder].append(path)
 

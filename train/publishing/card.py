@@ -174,7 +174,7 @@ def find_metrics(folder: Path, run: Path | None = None) -> Path | None:
 
 
 def digest(folder: Path) -> str:
-    """Tells weights from others: figures are of one file only."""
+    """A hash of the weights in a folder, by which figures are known to be theirs."""
     return hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:16]
 
 

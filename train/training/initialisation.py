@@ -110,7 +110,7 @@ def _pairs(
 
 
 def _below(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The weights of the module of this name, by their names in it."""
+    """The weights below a module's name, with that name taken off theirs."""
     prefix = f"{name}."
     return {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
 

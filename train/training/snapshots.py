@@ -136,7 +136,7 @@ class Snapshots:
             return float("inf")
 
     def _show(self, state: TrainingState, progress: float) -> None:
-        """The sample sheet, and what can be read off it."""
+        """Draws the sample sheet, and warns of what it shows to be wrong."""
         config = self.config
         look: dict[str, Any] = {"size": config.size, "output": config.output, "gain": 1.0}
         whole = self.crop is None
