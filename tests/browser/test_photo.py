@@ -115,16 +115,16 @@ def test_example_is_translated_before_there_is_a_photo(tab: Tab) -> None:
     tab.page.locator("summary", has_text="More").click()
     expect(tab.more.get_by_role("button", name="To photo")).to_be_visible()
     tab.visit.screenshot("photo-example")
-    tab.card("Older").click()
+    tab.card("To male").click()
     tab.says("^1 face translated in")
-    expect(tab.card("Older")).to_have_attribute("aria-pressed", "true")
+    expect(tab.card("To male")).to_have_attribute("aria-pressed", "true")
 
 
 def test_photo_is_translated_at_once_and_each_face_gets_its_own(tab: Tab) -> None:
     tab.choose(TWO)
     tab.says("^2 faces translated in")
     expect(tab.faces).to_have_count(3)
-    expect(tab.card("To anime")).to_have_attribute("aria-pressed", "true")  # as the example was
+    expect(tab.card("Older")).to_have_attribute("aria-pressed", "true")  # as the example was
     shown, faces = tab.shown(), tab.card("To male").locator("img").get_attribute("src")
     tab.page.get_by_alt_text("Face 1").click()
     expect(tab.card("To male").locator("img")).not_to_have_attribute("src", str(faces), timeout=PATIENCE)
@@ -206,11 +206,11 @@ def test_comparison_and_loop_are_saved_and_shared(tab: Tab) -> None:
     what, form = tab.page.get_by_label("Save", exact=True), tab.page.get_by_label("As", exact=True)
     what.select_option("Before and after")
     name, _ = tab.save()
-    assert name == "astronaut-to-anime-comparison.jpg"
+    assert name == "astronaut-older-comparison.jpg"
     what.select_option("Moving picture")
     expect(form).to_be_hidden()
     name, path = tab.save()
-    assert name == "astronaut-to-anime-loop.webp"
+    assert name == "astronaut-older-loop.webp"
     with Image.open(path) as loop:
         assert getattr(loop, "n_frames", 1) > 10
 
@@ -241,7 +241,7 @@ def test_share_sheet_gets_the_file_where_the_browser_has_one(browser: Browser, a
         expect(share).to_have_text("Share")
         first, second = tab.page.evaluate("window.shared")
         assert first == second
-        assert first[:2] == ["astronaut-to-anime-comparison.jpg", "image/jpeg"]
+        assert first[:2] == ["astronaut-older-comparison.jpg", "image/jpeg"]
         assert first[2] > 1000
         assert visit.is_as_wide_as_the_screen()
         visit.screenshot("photo-share")

@@ -11,7 +11,7 @@ from demo.pictures import for_the_screen
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
 
-FILE, STEP = "astronaut.jpg", "anime:to_anime"
+FILE, STEP = "astronaut.jpg", "age:older"  # which does something for everybody whose photo comes next
 
 
 class ExampleView:
