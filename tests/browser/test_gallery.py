@@ -165,7 +165,7 @@ def test_what_the_photo_tab_makes_is_in_the_history(visit: Visit) -> None:
     expect(status).to_contain_text("1 face translated", timeout=PATIENCE)
     gallery = Gallery(visit)
     expect(gallery.history).to_have_count(1, timeout=PATIENCE)
-    expect(gallery.history).to_contain_text("to anime")
+    expect(gallery.history).to_contain_text("older")
 
 
 @pytest.mark.parametrize("visit", [PHONE | {"color_scheme": "dark"}], indirect=True)
