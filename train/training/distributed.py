@@ -34,6 +34,7 @@ class ProcessGroup:
         """
         if device == "cuda" and not torch.cuda.is_available():
             raise CycleganError("this torch sees no CUDA GPU; leave out --device cuda or install a CUDA build of torch")
+        torch.backends.cudnn.benchmark = True  # all batches of a stage have one shape
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls(torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"))
         try:
