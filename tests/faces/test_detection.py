@@ -23,6 +23,7 @@ from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
 from tests import ROOT
+from tests.support.loopback_server import LoopbackServer
 
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / "detection_mobilenet0.25_Final.pth"
 
@@ -141,7 +142,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[st
     folder.mkdir()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(folder)))
+    server = LoopbackServer(("127.0.0.1", 0), functools.partial(quiet, directory=str(folder)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/w.pth", folder
     server.shutdown()

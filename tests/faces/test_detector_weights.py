@@ -12,6 +12,7 @@ import pytest
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces import detector_weights
 from tests import ROOT
+from tests.support.loopback_server import LoopbackServer
 
 SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / detector_weights.FILE
 
@@ -48,7 +49,7 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str,
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     handler: Any = type("Served", (Slow,), {"ended": threading.Event(), "asked": []})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = LoopbackServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}", handler
     handler.ended.set()

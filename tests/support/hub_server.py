@@ -10,6 +10,8 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
+from tests.support.loopback_server import LoopbackServer
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NEXT_COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
 
@@ -95,7 +97,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
 def serving(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     """A server for that folder, to which the real client has been pointed, with a cache of its own."""
     hub: Any = type("Served", (Hub,), {"folder": folder, "asked": [], "tokens": []})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), hub)
+    server = LoopbackServer(("127.0.0.1", 0), hub)
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     point_client(f"http://127.0.0.1:{server.server_port}", cache, monkeypatch)
     yield hub

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from tests.support.loopback_server import LoopbackServer
+
 REPOSITORY = "org/name"
 
 
@@ -104,8 +106,7 @@ def serving(folder: Path) -> Iterator[tuple[str, Manners]]:
     """The address, which ends in a slash, and how the server behaves there, to be changed as it runs."""
     manners = Manners(folder)
     handler = cast("type[Pictures]", type("Handler", (Pictures,), {"manners": manners}))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = LoopbackServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

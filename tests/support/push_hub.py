@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.support.hub_server import point_client
+from tests.support.loopback_server import LoopbackServer
 
 TOKENS = {"writes": "write", "reads": "read", "guest": "write"}
 OWNERS = {"writes": "alice", "reads": "alice", "guest": "bob"}
@@ -322,8 +323,7 @@ def _oid(name: str, files: dict[str, bytes]) -> str | None:
 def serving_pushes(cache: Path, monkeypatch: pytest.MonkeyPatch, *, token: str | None = "writes") -> Iterator[PushHub]:
     """A server to which the real client has been pointed, with a token and a cache of its own."""
     hub = PushHub()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Served", (Handler,), {"hub": hub}))
-    server.daemon_threads = True
+    server = LoopbackServer(("127.0.0.1", 0), type("Served", (Handler,), {"hub": hub}))
     threading.Thread(target=server.serve_forever, args=[0.05], daemon=True).start()
     hub.address = f"http://127.0.0.1:{server.server_port}"
     point_client(hub.address, cache, monkeypatch)
