@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import read_published
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_weights
 from train.command_line import command
 from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
@@ -71,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--others", type=Path, nargs="*", default=[], help="folders of pictures of anything")
     add("--output", type=Path, required=True, help="folder of the run")
     add("--mosaics", type=int, default=400_000, help="budget")
+    add("--init", type=Path, help="weights to begin with, as detector.safetensors of another run")
+    add("--learning-rate", type=float, default=LEARNING_RATE, help="at the start; it falls by a cosine")
     add("--threads", type=int, help="of PyTorch")
     add("--measure", action="store_true", help="measure OUTPUT/detector.safetensors against the teacher instead")
     return parser
@@ -91,7 +93,7 @@ def _train(options: argparse.Namespace) -> int:
     teacher = new_network()
     teacher.load_state_dict(read_published(options.teacher))
     teacher.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(options.output, options.mosaics)
+    run = Run(options.output, options.mosaics, options.learning_rate, options.init)
     print(f"Resumed after {run.seen:,} mosaics" if run.seen else "Started", flush=True)
     saved = reported = time.monotonic()
     before = run.seen
@@ -133,15 +135,19 @@ def draw_batch(mosaics: Mosaics, teacher: nn.Module, random: np.random.Generator
 
 
 class Run:
-    """The student, its optimiser and its average, kept in a folder. `seen` counts mosaics, `steps` batches."""
+    """The student, its optimiser and its average, kept in a folder. `seen` counts mosaics, `steps` batches.
 
-    def __init__(self, folder: Path, budget: int) -> None:
-        self._folder = folder
-        self._budget = budget
+    budget: of mosaics. learning_rate: at the start. init: weights that a new run begins with, instead of random ones.
+    """
+
+    def __init__(self, folder: Path, budget: int, learning_rate: float, init: Path | None = None) -> None:
+        self._folder, self._budget, self._learning_rate = folder, budget, learning_rate
         folder.mkdir(parents=True, exist_ok=True)
         self._student = new_network().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        if init:
+            self._student.load_state_dict(read_weights(init))
         self._average = copy.deepcopy(self._student).eval()
-        self._optimiser = torch.optim.AdamW(self._student.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self._optimiser = torch.optim.AdamW(self._student.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
         self.seen = self.steps = 0
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
@@ -155,7 +161,7 @@ class Run:
         """One update; returns the losses."""
         rate = 0.5 * (1 + math.cos(math.pi * min(1.0, self.seen / self._budget)))
         for group in self._optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * max(0.005, rate) * min(1.0, (self.steps + 1) / WARM_UP)
+            group["lr"] = self._learning_rate * max(0.005, rate) * min(1.0, (self.steps + 1) / WARM_UP)
         losses = distillation_loss(self._student(pictures), answers)
         self._optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()

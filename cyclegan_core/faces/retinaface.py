@@ -48,11 +48,7 @@ class RetinaFaceDetector:
     @classmethod
     def load(cls, file: Path, *, name: str, threshold: float = SCORE_THRESHOLD) -> "RetinaFaceDetector":
         """From what `save` wrote. Raises OSError."""
-        return cls(
-            {key: _as_type(value, torch.float32) for key, value in load_file(file).items()},
-            name=name,
-            threshold=threshold,
-        )
+        return cls(read_weights(file), name=name, threshold=threshold)
 
     @staticmethod
     def save(network: nn.Module, file: Path) -> None:
@@ -88,6 +84,11 @@ class RetinaFaceDetector:
         boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], axis=1)
         landmarks = anchors[:, None, :2] + points[likely].reshape(-1, 5, 2) * CENTRE_VARIANCE * anchors[:, None, 2:]
         return boxes, scores[likely], landmarks.astype(np.float32)
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """The state of `new_network` in a file of `RetinaFaceDetector.save`, in single precision. Raises OSError."""
+    return {key: _as_type(value, torch.float32) for key, value in load_file(file).items()}
 
 
 def normalised(pictures: Tensor) -> Tensor:
