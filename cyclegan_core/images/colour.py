@@ -1,12 +1,14 @@
 """To sRGB from whatever colour space a picture is in, told by a profile, by code points, by gamma or by EXIF."""
 
-import contextlib
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from cyclegan_core.images.limits import DECODER_ERRORS
 
 Strip = Callable[[Image.Image], Image.Image]  # a strip of the picture to the same strip in sRGB
 Curve = Callable[[np.ndarray], np.ndarray]
@@ -82,7 +84,7 @@ def from_png(colour: PngColour) -> ColourSpace | None:
 
 def from_exif(exif: Image.Exif) -> ColourSpace | None:
     """Adobe RGB where a camera says so (DCF 2.0: ColorSpace uncalibrated and interoperability R03); else None."""
-    with contextlib.suppress(Exception):  # whatever malformed metadata makes Pillow raise
+    with suppress(*DECODER_ERRORS):  # whatever malformed metadata makes Pillow raise
         detail = exif.get_ifd(0x8769)
         adobe = detail.get(0xA001) == 2 or (
             detail.get(0xA001) == 0xFFFF and exif.get_ifd(0xA005).get(1, "").strip("\0") == "R03"
@@ -102,7 +104,7 @@ def converter(base: str, profile: bytes | None, space: ColourSpace | None) -> St
     srgb = ImageCms.createProfile("sRGB")
     if base == "LAB":
         return ImageCms.buildTransform(ImageCms.createProfile("LAB"), srgb, "LAB", "RGB").apply
-    with contextlib.suppress(Exception):  # a profile that cannot be used is as none
+    with suppress(*DECODER_ERRORS):  # a profile that cannot be used is as none
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile or b""))
         mode = _ICC_MODES[source.profile.xcolor_space.strip(), base]
         transform = ImageCms.buildTransform(source, srgb, mode, "RGB")

@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from cyclegan_core.images import tiff
 from cyclegan_core.images.limits import TimedBytes
 
 END_OF_JPEG, _SCAN = b"\xff\xd9", b"\xff\xda"
@@ -19,7 +20,8 @@ END_OF_JPEG, _SCAN = b"\xff\xd9", b"\xff\xda"
 _UNTOUCHED = {1: (3,), 3: (255, 0, 254), 4: (255, 0, 254, 1)}
 _HELD_BACK = 24  # rows that the decoder has, but gives away only when it knows the next ones
 _BOX_HEADER = 8  # bytes: its size and its kind
-_STRIPS = {273: 279, 324: 325}  # tags of a TIFF: places of its strips or tiles, and how many bytes each has
+_STRIPS = {tiff.STRIP_OFFSETS: tiff.STRIP_BYTE_COUNTS, tiff.TILE_OFFSETS: tiff.TILE_BYTE_COUNTS}
+_STRIP_TAGS = {*_STRIPS, *_STRIPS.values()}
 
 
 def announced_size(data: bytes) -> int | None:
@@ -29,7 +31,7 @@ def announced_size(data: bytes) -> int | None:
             return int.from_bytes(data[4:8], "little") + 8
         if data.startswith(b"BM"):
             return _size_of_bitmap(data)
-        if data[:4] in (b"II*\0", b"MM\0*"):
+        if data.startswith(tiff.MAGICS):
             return _size_of_tiff(data)
         if data[4:8] == b"ftyp":
             return _size_of_boxes(data)
@@ -44,16 +46,7 @@ def _size_of_bitmap(data: bytes) -> int:
 
 
 def _size_of_tiff(data: bytes) -> int | None:
-    order = "<" if data.startswith(b"II") else ">"
-    (directory,) = struct.unpack_from(f"{order}I", data, 4)
-    (entries,) = struct.unpack_from(f"{order}H", data, directory)
-    values: dict[int, tuple[int, ...]] = {}
-    for at in range(directory + 2, directory + 2 + 12 * entries, 12):
-        tag, kind, count = struct.unpack_from(f"{order}HHI", data, at)
-        if tag in (*_STRIPS, *_STRIPS.values()) and kind in (3, 4):
-            letter, size = {3: ("H", 2), 4: ("I", 4)}[kind]
-            place = at + 8 if count * size <= 4 else struct.unpack_from(f"{order}I", data, at + 8)[0]
-            values[tag] = struct.unpack_from(f"{order}{count}{letter}", data, place)
+    values = {entry.tag: entry.values(data) for entry in tiff.entries(data) if entry.tag in _STRIP_TAGS}
     ends = [
         start + length
         for places, lengths in _STRIPS.items()

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import struct
 
 from PIL import ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
@@ -14,9 +13,10 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cyclegan_core.errors import PictureError
-from cyclegan_core.images.limits import DECODER_ERRORS, PNG_SIGNATURE
+from cyclegan_core.images import tiff
+from cyclegan_core.images.limits import DECODER_ERRORS
 
-MAX_TIFF_TAGS = 2**16
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TIFF_STRIPS = 2**17  # their list is read with the header; an honest file has a few thousand
 MOST_PREVIEWS, HEADER_BYTES = 64, 2**18  # JPEGs that are looked at inside a raw file, and bytes of each
 SMALLEST_PREVIEW = 640 * 400  # pixels of a JPEG inside a raw file that is worth showing
@@ -30,10 +30,7 @@ _DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"GIF87a": GifImageFile,
     b"GIF89a": GifImageFile,
     b"BM": BmpImageFile,
-    b"II*\0": TiffImageFile,
-    b"MM\0*": TiffImageFile,
-    b"II+\0": TiffImageFile,  # BigTIFF
-    b"MM\0+": TiffImageFile,
+    **dict.fromkeys(tiff.MAGICS, TiffImageFile),
 }
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 _RAW_MAGIC = (b"IIRO", b"IIRS", b"IIU\0", b"MMOR", b"FUJIFILMCCD-RAW")
@@ -43,8 +40,6 @@ _EXPORT = "export it as JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF."
 
 # What people send by mistake, by the bytes it starts with, at the first or the fifth.
 _FOREIGN = {
-    b"<!DOCTYPE html": "is a web page: save the picture itself.",
-    b"<html": "is a web page: save the picture itself.",
     b"%PDF": "is a PDF: export its page as JPEG or PNG.",
     b"8BPS": "is a Photoshop file: export it as JPEG or PNG.",
     b"ftypisom": _VIDEO,
@@ -81,8 +76,10 @@ def foreign(data: bytes) -> str:
     head = data[:4096].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if head.startswith(b"<svg") or (head.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in head):
         return "is an SVG, a drawing and not a photograph: export it as PNG or JPEG."
+    if head.startswith((b"<!doctype html", b"<html")):
+        return "is a web page: save the picture itself."
     for start, what in _FOREIGN.items():
-        if data.startswith(start) or data[4:].startswith(start):
+        if data.startswith(start) or data.startswith(start, 4):
             return what
     # A plugin for JPEG XL exists, but it decodes before it tells the size, so no limit would hold.
     if data.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
@@ -94,10 +91,11 @@ def is_raw(data: bytes) -> bool:
     """Whether these are the raw values of a camera's sensor, with at most a preview that can be shown."""
     if data.startswith(_RAW_MAGIC) or data[4:12] == b"ftypcrx ":
         return True
-    if not data.startswith((b"II*\0", b"MM\0*")):
-        return False
-    tags = _tiff_tags(data)
-    return 50706 in tags or data[8:10] == b"CR" or (330 in tags and tags.get(254) == 1)  # DNG, Canon, others
+    tags = {entry.tag: entry for entry in tiff.entries(data)}
+    if tiff.DNG_VERSION in tags or (tags and data[8:10] == b"CR"):  # Adobe's, Canon's
+        return True
+    kind = tags.get(tiff.NEW_SUBFILE_TYPE)
+    return tiff.SUB_IFDS in tags and kind is not None and kind.count == 1 and kind.values(data) == (1,)
 
 
 def largest_preview(data: bytes, name: str) -> bytes:
@@ -119,35 +117,6 @@ def largest_preview(data: bytes, name: str) -> bytes:
 
 def check_tiff_strips(data: bytes, name: str) -> None:
     """Raises PictureError where a TIFF is cut into so many pieces that reading their list would take long."""
-    for tag, count in _tiff_counts(data):
-        if tag in (0x0111, 0x0144) and count > MAX_TIFF_STRIPS:  # StripOffsets, TileOffsets
-            raise PictureError(f"{name} is a TIFF of {count} pieces: export it anew as PNG or JPEG.")
-
-
-def _tiff_counts(data: bytes) -> list[tuple[int, int]]:
-    """Tag and number of values of each entry of the first directory. Raises struct.error where it is cut short."""
-    order = "<" if data.startswith(b"II") else ">"
-    big = b"+" in data[2:4]
-    first, number, length, entry = ("8xQ", "Q", 20, "HHQ") if big else ("4xI", "H", 12, "HHI")
-    (directory,) = struct.unpack_from(order + first, data)
-    (entries,) = struct.unpack_from(order + number, data, directory)
-    start = directory + struct.calcsize(order + number)
-    places = range(start, start + min(entries, MAX_TIFF_TAGS) * length, length)
-    return [(tag, count) for tag, _, count in (struct.unpack_from(order + entry, data, at) for at in places)]
-
-
-def _tiff_tags(data: bytes) -> dict[int, int]:
-    """The first directory's tags, each with its value where that is one whole number, else 0; none of a broken file."""
-    order = "<" if data.startswith(b"II") else ">"
-    tags = {}
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", data, 4)
-        (entries,) = struct.unpack_from(f"{order}H", data, directory)
-        for entry in range(entries):
-            at = directory + 2 + 12 * entry
-            tag, kind, count = struct.unpack_from(f"{order}HHI", data, at)
-            number = {3: "H", 4: "I"}.get(kind)
-            tags[tag] = struct.unpack_from(f"{order}{number}", data, at + 8)[0] if number and count == 1 else 0
-    except struct.error:
-        return {}
-    return tags
+    for entry in tiff.entries(data):
+        if entry.tag in (tiff.STRIP_OFFSETS, tiff.TILE_OFFSETS) and entry.count > MAX_TIFF_STRIPS:
+            raise PictureError(f"{name} is a TIFF of {entry.count} pieces: export it anew as PNG or JPEG.")

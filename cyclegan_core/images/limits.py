@@ -14,7 +14,6 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_PIXELS = 100_000_000  # a 50-megapixel phone photo passes with room to spare
 MIN_SIDE = 16  # pixels; no face is smaller
 MAX_SECONDS = 30.0  # for one picture; an honest one of 100 megapixels takes a few
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_PROFILE_BYTES = 16 * 2**20  # of a colour profile; a printer's may have some megabytes
 
 _PICTURES = ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .tif .tiff .heic .heif .hif .avif"

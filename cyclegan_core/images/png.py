@@ -5,7 +5,8 @@ import zlib
 from dataclasses import dataclass, field
 
 from cyclegan_core.images.colour import PngColour
-from cyclegan_core.images.limits import MAX_PIXELS, MAX_PROFILE_BYTES, PNG_SIGNATURE
+from cyclegan_core.images.formats import PNG_SIGNATURE
+from cyclegan_core.images.limits import MAX_PIXELS, MAX_PROFILE_BYTES
 
 LARGEST_XMP = 2**20  # bytes; it may hold the orientation
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type

@@ -1,7 +1,6 @@
 """What images.load and images.save refuse: always a PictureError, one sentence, no folder of the server in it."""
 
 import errno
-import io
 import os
 import random
 import resource
@@ -14,44 +13,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import pillow_heif
 import pytest
-from PIL import Image
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images import limits, reading
-
-pillow_heif.register_heif_opener()  # only to write HEIC below
-
-
-def encode(form: str, width: int = 64, height: int = 64, **options: object) -> bytes:
-    """Noise, so that the pixels are most of the file."""
-    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(noise).save(file, form, **options)
-    return file.getvalue()
-
-
-SAMPLES = {
-    "jpg": encode("JPEG"),
-    "progressive.jpg": encode("JPEG", progressive=True),
-    "exif.jpg": encode("JPEG", 16, 16, exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"),
-    "png": encode("PNG"),
-    "webp": encode("WEBP"),
-    "lossless.webp": encode("WEBP", lossless=True),
-    "bmp": encode("BMP"),
-    "gif": encode("GIF"),
-    "tif": encode("TIFF"),
-    "lzw.tif": encode("TIFF", compression="tiff_lzw"),
-    "jpeg.tif": encode("TIFF", compression="jpeg"),
-    "heic": encode("HEIF"),
-    "avif": encode("AVIF"),
-}
+from tests.support.pictures import SAMPLES, encode, refusal
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:
@@ -63,16 +32,6 @@ def grey_png(width: int, height: int, depth: int, rows: bytes, extra: bytes = b"
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0))
     pixels = png_chunk(b"IDAT", zlib.compress(rows, 9)) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + header + extra + pixels
-
-
-def refusal(source: str | Path | bytes) -> str:
-    with pytest.raises(PictureError) as caught:
-        images.load(source)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    assert "/" not in sentence
-    assert sentence.endswith(".")
-    return sentence
 
 
 def write_refusal(path: Path, picture: np.ndarray | None = None) -> str:
@@ -237,64 +196,6 @@ def test_permissions(tmp_path: Path) -> None:
 
 
 # Damage
-
-
-@pytest.mark.parametrize("name", sorted(set(SAMPLES) - {"gif", "exif.jpg", "jpg", "progressive.jpg"}))
-@pytest.mark.parametrize("part", [0.01, 0.1, 0.3, 0.5, 0.7])
-@pytest.mark.filterwarnings("ignore")
-def test_cut_short(name: str, part: float) -> None:
-    """No half-grey faces: what is read at least three quarters of its rows are as they were, and it is said."""
-    data = SAMPLES[name]
-    assert "damaged or cut short" in refusal(data[: max(40, int(len(data) * part))])
-
-
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-@pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_is_read_while_most_of_its_rows_are_there(mode: str, progressive: bool) -> None:
-    rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, 256, (640, 64, 3), np.uint8)).convert(mode)
-    kept = io.BytesIO()
-    picture.save(kept, "JPEG", progressive=progressive)
-    data, whole = kept.getvalue(), images.load(kept.getvalue())
-    read = images.load_picture(data[: int(len(data) * 0.92)])
-    off = np.abs(read.pixels.astype(int) - whole).mean(axis=(1, 2))
-    assert np.mean(off < 20) > 0.8
-    (note,) = read.notes
-    assert note.startswith("The end of The picture is missing")
-    for part in (0.02,) if progressive else (0.02, 0.2, 0.5, 0.6):
-        assert "damaged or cut short" in refusal(data[: int(len(data) * part)])
-
-
-@pytest.mark.parametrize("name", ["jpg", "progressive.jpg", "png"])
-@pytest.mark.parametrize("lost", [2, 12])
-def test_a_picture_without_its_last_bytes_is_read_and_it_is_said(name: str, lost: int) -> None:
-    picture = images.load_picture(SAMPLES[name][:-lost])
-    said = "The end of The picture is missing: download or copy it again for the whole picture."
-    assert picture.notes == (() if name == "png" else (said,))  # of a PNG that was only the mark of its end
-    assert np.abs(picture.pixels.astype(int) - images.load(SAMPLES[name])).mean() < 3
-
-
-@pytest.mark.parametrize(
-    ("form", "options"),
-    [
-        *[("webp", {}), ("webp", {"lossless": True}), ("bmp", {}), ("gif", {}), ("avif", {}), ("heif", {})],
-        ("tiff", {}),
-    ],
-)
-@pytest.mark.parametrize("lost", [2, 0.02])
-def test_no_format_needs_its_last_bytes(form: str, options: dict[str, Any], lost: float) -> None:
-    pillow_heif.register_heif_opener()
-    rng = np.random.default_rng(1)
-    noise = cv2.resize(rng.integers(0, 256, (40, 40, 3), np.uint8), (320, 320), interpolation=cv2.INTER_CUBIC)
-    kept = io.BytesIO()
-    Image.fromarray(noise).save(kept, form, **options)
-    data = kept.getvalue()
-    whole, read = images.load(data), images.load_picture(data[: -int(lost if lost > 1 else len(data) * lost)])
-    off = np.abs(read.pixels.astype(int) - whole).mean(axis=(1, 2))
-    assert np.mean(off < 20) > 0.9
-    if (form, lost) != ("gif", 2):  # where that was only the mark of its end
-        assert read.notes[0].startswith("The end of The picture is missing")
-    assert "damaged or cut short" in refusal(data[: len(data) // 2])
 
 
 @pytest.mark.parametrize("name", SAMPLES)
