@@ -188,8 +188,10 @@ def _decode_rows(files: Sequence[Path], side: int, partial: Path) -> Iterator[tu
             rows.flush()
             return
         # Every worker takes each n-th file, so that they end together however the files are ordered.
-        started = [_start(files, side, partial, first, workers) for first in range(workers)]
+        started = [_start() for _ in range(workers)]
         try:
+            for first, worker in enumerate(started):  # later, as each takes a second or two before it listens
+                _assign(worker, files, side, partial, first, workers)
             for worker in started:
                 assert worker.stdout is not None
                 for line in worker.stdout:
@@ -218,16 +220,21 @@ def _decode_one(path: Path, row: NDArray[np.uint8]) -> str | None:
     return None
 
 
-def _start(files: Sequence[Path], side: int, partial: Path, first: int, workers: int) -> subprocess.Popen[str]:
+def _start() -> subprocess.Popen[str]:
     # A program of its own: a fork would inherit the threads and the device of the training, and a process of
     # multiprocessing would first import all that the training imports.
-    worker = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-m", "train.data.cache"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # Ctrl-C ends the training, and the training ends its workers
     )
+
+
+def _assign(
+    worker: subprocess.Popen[str], files: Sequence[Path], side: int, partial: Path, first: int, workers: int
+) -> None:
     assert worker.stdin is not None
     task = {
         "files": [str(path) for path in files],
@@ -239,7 +246,6 @@ def _start(files: Sequence[Path], side: int, partial: Path, first: int, workers:
     with contextlib.suppress(BrokenPipeError):  # its exit code will tell
         worker.stdin.write(json.dumps(task))
         worker.stdin.close()
-    return worker
 
 
 def _work() -> None:
