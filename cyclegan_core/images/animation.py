@@ -13,7 +13,6 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from cyclegan_core import provenance
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.colour import PngColour
 from cyclegan_core.images.formats import decoder_for
@@ -22,7 +21,7 @@ from cyclegan_core.images.picture import Picture
 from cyclegan_core.images.png import strip_png
 from cyclegan_core.images.source import check_size, named_bytes
 from cyclegan_core.images.upright import upright
-from cyclegan_core.images.writing import write_whole
+from cyclegan_core.images.writing import encoding, write_whole
 
 MAX_TOTAL_PIXELS = 200_000_000  # of all frames, which are in memory together while they are written
 MOST_FRAMES = 2_000
@@ -42,7 +41,7 @@ class Frame:
 
 
 class Animation:
-    """An animation's frames, one after the other. To be read once.
+    """An animation's frames, one after the other, from the first one at each reading.
 
     name: of the file, fit for a sentence. frames: how many there are. plays: how often it is shown, 0 for without end.
     """
@@ -84,6 +83,8 @@ def load_animation(source: str | Path | bytes) -> Animation | None:
     try:
         image = decoder(io.BytesIO(data))
         check_size(image.size, name)
+        if getattr(image, "n_frames", 1) < 2:
+            return None
         animation = Animation(image, name, strip_png(data).colour if decoder is PngImageFile else None)
     except (PictureError, MemoryError, *DECODER_ERRORS):
         return None
@@ -106,12 +107,11 @@ def save_animation(
     if f".{form}" not in TARGETS:
         raise PictureError(f"{name} cannot be written: end its name in {' or '.join(TARGETS)}.")
     shown = [Image.fromarray(_with_alpha(frame.picture)) for frame in frames]
-    options = {"quality": quality} if form == "webp" else {"compress_level": 2}
     encoded = io.BytesIO()
     try:
         shown[0].save(
             encoded, form, save_all=True, append_images=shown[1:], duration=[frame.milliseconds for frame in frames],
-            loop=plays, **options, **(provenance.options(form, made_by) if made_by else {}),
+            loop=plays, **encoding(form, quality, made_by),
         )  # fmt: skip
     except (OSError, ValueError) as error:  # WebP has a longest side
         raise PictureError(f"{name} cannot be written: it has too many pixels for its format.") from error

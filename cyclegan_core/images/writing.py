@@ -49,15 +49,19 @@ def save(
         picture = np.dstack([picture, alpha]) if transparent else on_white(picture, alpha)
     encoded = io.BytesIO()
     form = {".jpg": "jpeg", ".tif": "tiff"}.get(suffix, suffix[1:])
-    # A photograph hardly shrinks by more deflating, which takes minutes for one of 40 megapixels.
-    deflating: dict[str, Any] = {"png": {"compress_level": 2}, "tiff": {"compression": "tiff_adobe_deflate"}}
-    options: dict[str, Any] = deflating.get(form, {"quality": quality, "subsampling": 0})
-    options = options | (provenance.options(form, made_by) if made_by else {})
     try:
-        Image.fromarray(np.ascontiguousarray(picture)).save(encoded, form, **options)
+        Image.fromarray(np.ascontiguousarray(picture)).save(encoded, form, **encoding(form, quality, made_by))
     except (OSError, ValueError) as error:  # JPEG and WebP have a longest side
         raise PictureError(f"{name} cannot be written: it has too many pixels for its format, save a PNG.") from error
     write_whole(path, encoded)
+
+
+def encoding(form: str, quality: int, made_by: str | None) -> dict[str, Any]:
+    """Arguments for Pillow's `save` in a format: how to pack the pixels, and what `made_by` says of them."""
+    # A photograph hardly shrinks by more deflating, which takes minutes for one of 40 megapixels.
+    deflating: dict[str, Any] = {"png": {"compress_level": 2}, "tiff": {"compression": "tiff_adobe_deflate"}}
+    packing = deflating.get(form, {"quality": quality, "subsampling": 0})
+    return packing | (provenance.options(form, made_by) if made_by else {})
 
 
 def write_whole(path: Path, encoded: io.BytesIO) -> None:

@@ -190,16 +190,15 @@ class Batch:
             rmtree(folder, ignore_errors=True)
 
     def _translate_file(self, source: _Source, path: Path) -> Iterator[Result]:
-        animated = images.load_animation(path) is not None
+        animation = images.load_animation(path)
         picture = images.load_picture(path, wanted=lambda frame: bool(self._studio.find_faces(frame)))
-        self.notes += () if animated else picture.notes
+        self.notes += () if animation else picture.notes
         found = self._studio.find_faces(picture.pixels)
         before = self._files.write(_small(picture.on_white), "before.jpg")
         for words, chain in self._chains:
             faces = [] if self._studio.needs_no_face(chain) else found
-            translate = self._animation if animated else self._still
             try:
-                made = translate(path, picture, faces, chain)
+                made = self._animated(path, animation, chain) if animation else self._still(path, picture, faces, chain)
                 if made is None:
                     yield self._failed(source, words, say("no_face"), before)
                     continue
@@ -226,13 +225,10 @@ class Batch:
         rmtree(file.parent)
         return name, self._files.write(_small(result), "after.jpg", made_by=made_by)
 
-    def _animation(self, path: Path, _: images.Picture, __: "Sequence[Face]", chain: "Chain") -> tuple[str, str] | None:
+    def _animated(self, path: Path, animation: images.Animation, chain: "Chain") -> tuple[str, str] | None:
         """The same for an animation, which the page shows as it is."""
         from cyclegan_core.video.animation import translate_animation
 
-        animation = images.load_animation(path)
-        if animation is None:  # it was one a moment ago
-            raise PictureError(say("error.file_gone", name=path.name))
         file = self._files.new(self._unique_name(path, chain, ".webp"))
         if not translate_animation(animation, file, self._studio, chain, strength=self._strength):
             rmtree(file.parent)
