@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cyclegan_core import CycleganError, FaceTranslator, images
 from cyclegan_core.faces.detection import find_detector
+from cyclegan_core.inference.descriptions import describe
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.translations.source import embedded_names
 
@@ -35,7 +36,7 @@ def main() -> None:
             target = args.output / photo.name
             if target.suffix.lower() not in images.SAVE_SUFFIXES:
                 target = target.with_suffix(".jpg")
-            made_by = " + ".join(map(str, chain)) if translated.altered else None
+            made_by = describe(chain) if translated.altered else None
             images.save(translated.picture, target, made_by=made_by)
             found = f"{len(faces)} face{'s' if len(faces) > 1 else ''}" if faces else "no face found, left as it is"
             print(f"{photo.name}: {found}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cyclegan_core import CycleganError, FaceTranslator, images
 from cyclegan_core.faces.detection import find_detector
+from cyclegan_core.inference.descriptions import describe
 from cyclegan_core.inference.studio import Studio
 from cyclegan_core.translations.source import embedded_names
 
@@ -37,7 +38,7 @@ def main() -> None:
     translated = studio.translate(images.load(args.photo), chain)
     if not studio.needs_no_face(chain):  # a translation such as horse2zebra needs no face
         print(f"{len(translated.faces)} face{'' if len(translated.faces) == 1 else 's'}")
-    made_by = " + ".join(map(str, chain)) if translated.altered else None
+    made_by = describe(chain) if translated.altered else None
     images.save(translated.picture, args.output, made_by=made_by)
 
 

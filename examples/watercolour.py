@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import rmtree
 
 import cv2
 import numpy as np
@@ -61,11 +62,13 @@ def painted(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
 def prepare(photos: Sequence[Path], data: Path, parts: int, seed: int = 0) -> None:
     """Cuts parts at random places and scales: `data/trainA` of the photographs, `data/trainB` of the painted ones.
 
-    parts: of each domain.
+    parts: of each domain. The folder is there whole or not at all.
     """
+    partial = data.with_suffix(".partial")
+    rmtree(partial, ignore_errors=True)
     rng = np.random.default_rng(seed)
     for domain in "AB":
-        (data / f"train{domain}").mkdir(parents=True, exist_ok=True)
+        (partial / f"train{domain}").mkdir(parents=True)
         per_photo = -(-parts // len(photos))
         for index, path in enumerate(photos):
             photo = images.load(path)
@@ -77,7 +80,8 @@ def prepare(photos: Sequence[Path], data: Path, parts: int, seed: int = 0) -> No
                     shown = painted(shown, rng) if domain == "B" else shown
                 top, left = (int(rng.integers(0, max(1, size - SIDE))) for size in shown.shape[:2])
                 part = np.ascontiguousarray(shown[top : top + SIDE, left : left + SIDE])
-                images.save(part, data / f"train{domain}" / f"{index:03d}_{number:03d}.png")
+                images.save(part, partial / f"train{domain}" / f"{index:03d}_{number:03d}.png")
+    partial.rename(data)
 
 
 def sheet(translation: Path, photos: Sequence[Path], target: Path) -> None:

@@ -156,15 +156,10 @@ def plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool
 
     pictures: each with its path below the output folder. Looks at names only, so it serves for buckets as well.
     """
-    from cyclegan_core import images
-
     jobs = []
     taken = set()
     for source, below in pictures:
-        keeps_suffix = below.suffix.lower() in images.SAVE_SUFFIXES and not crop_only
-        suffix = (
-            below.suffix if keeps_suffix else ".webp" if below.suffix.lower() == ".gif" and not crop_only else ".png"
-        )
+        suffix = ".png" if crop_only else _result_suffix(below.suffix)
         target = output / below.parent / (below.stem + suffix)
         for number in count(2):
             key = str(target).casefold()  # some file systems hold Photo.jpg and photo.jpg for one file
@@ -174,6 +169,15 @@ def plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool
         taken.add(key)
         jobs.append(Job(source, target))
     return jobs
+
+
+def _result_suffix(suffix: str) -> str:
+    """The suffix itself where it can be written; an animation that came as a GIF leaves as a WebP."""
+    from cyclegan_core import images
+
+    if suffix.lower() in images.SAVE_SUFFIXES:
+        return suffix
+    return ".webp" if suffix.lower() == ".gif" else ".png"
 
 
 def _refuse_to_overwrite(jobs: Sequence[Job]) -> None:
@@ -226,6 +230,7 @@ def _work(jobs: Sequence[Job], options: argparse.Namespace, *, marked: bool) -> 
 def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse.Namespace) -> bool:
     """Translates one picture and writes the result, or its faces. Whether there was something to translate."""
     from cyclegan_core import images
+    from cyclegan_core.inference.descriptions import describe
     from cyclegan_core.video.animation import translate_animation
 
     animation = None if options.crop_only else images.load_animation(job.source)
@@ -237,7 +242,7 @@ def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse
     for note in picture.notes:
         say(note)
     translated = studio.translate(picture.pixels, chain, options.strength)
-    made_by = ", ".join(map(str, chain)) if translated.altered else None
+    made_by = describe(chain) if translated.altered else None
     if options.crop_only:
         results = [(_crop_target(job, number), face.after) for number, face in enumerate(translated.faces, 1)]
         results.reverse()  # the first face comes last: where it is there, `_is_done` takes all of them to be

@@ -105,6 +105,8 @@ def _video(options: argparse.Namespace) -> int:
 
 
 def _webcam(options: argparse.Namespace) -> int:
+    from cyclegan_core import provenance
+    from cyclegan_core.inference.descriptions import describe
     from cyclegan_core.video.reader import printable
     from cyclegan_core.video.stream import FaceStream
     from cyclegan_core.video.writer import VideoWriter, check_target
@@ -123,7 +125,7 @@ def _webcam(options: argparse.Namespace) -> int:
             size,
             rate=LIVE_RATE,
             time_base=MILLISECOND,
-            comment=f"AI-altered by {', '.join(map(str, chain))}",
+            comment=provenance.sentence(describe(chain)),
         ) as writer:
             began = at = first[0]
             item: Any = first

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from av.packet import Packet
 
+from cyclegan_core import provenance
 from cyclegan_core.errors import VideoCancelledError, VideoError
+from cyclegan_core.inference.descriptions import describe
 from cyclegan_core.inference.studio import Chain, Studio
 from cyclegan_core.video.reader import Picture, VideoReader, printable
 from cyclegan_core.video.stream import FaceStream
@@ -50,7 +52,7 @@ def translate_video(
 
     The result has H.264 pictures of 8 bits, upright and with the time stamps of the source. HDR becomes SDR
     (`tone_mapping`), and the colours are labelled. All its sound tracks are copied where the format's players play
-    them, else encoded as AAC. Subtitles and metadata are left out; a comment says "AI-altered by" and the names of the
+    them, else encoded as AAC. Subtitles and metadata are left out; a comment says "AI-altered" and by which
     translations. The file appears whole or not at all, and replaces one of its name.
 
     source: a video file. target: ends in .mp4, .mov or .mkv, and is not the source. strength: in [0, 1]. largest_only:
@@ -68,13 +70,12 @@ def translate_video(
     with VideoReader(source) as reader:
         events = reader.read()
         early, first = _first_picture(events)
-        names = ", ".join(str(step) for step in chain) or "nothing"
         with VideoWriter(
             target,
             (first.pixels.shape[1], first.pixels.shape[0]),
             rate=reader.rate,
             time_base=reader.time_base,
-            comment=f"AI-altered by {names}",
+            comment=provenance.sentence(describe(chain)) if chain else "",
             colours=reader.colours,
             pixel_aspect=reader.pixel_aspect,
             sounds=reader.sounds,

@@ -174,7 +174,7 @@ def test_a_chain_of_directions_and_what_the_file_says_of_it(run: Run, tmp_path: 
         assert code == 0
         results[direction] = images.load(tmp_path / direction / "a.png").astype(int)
         content = (tmp_path / direction / "a.png").read_bytes()
-        assert f"AI-altered ({direction.replace('to_', 'tiny:to_').replace('+', ', ')})".encode() in content
+        assert f"AI-altered ({direction.replace('to_', 'tiny: to ').replace('+', ', ')})".encode() in content
     assert np.abs(results["to_female"] - results["to_female+to_male"]).max() > 10
 
 

@@ -66,7 +66,7 @@ def test_a_chain(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert "without sound" in said
     with av.open(str(target)) as container:
-        assert container.metadata["comment"] == "AI-altered by tiny:to_female, tiny:to_male"
+        assert container.metadata["comment"] == "AI-altered (tiny: to female, tiny: to male)"
 
 
 @pytest.mark.parametrize(

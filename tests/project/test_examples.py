@@ -67,7 +67,7 @@ def test_a_folder(run: Callable[..., str], tmp_path: Path) -> None:
     assert "damaged" in bad
     assert good == "b.jpg: 1 face"
     assert "no face" in empty
-    assert_translated(tmp_path / "out" / "b.jpg", "gender:to_male + gender:to_male)")
+    assert_translated(tmp_path / "out" / "b.jpg", "gender: to male)")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.jpg", "c.png"]
 
 
@@ -90,7 +90,7 @@ def test_custom_translation_after_another(run: Callable[..., str], tmp_path: Pat
     direction = ("--direction", "gender:to_male+custom:to_male")
     said = run("custom_translation", tiny_translation, PORTRAIT, tmp_path / "out.jpg", *direction)
     assert said.splitlines() == ["folder tiny: to_female and to_male; data: unknown", "1 face"]
-    assert_translated(tmp_path / "out.jpg", "gender:to_male + custom:to_male)")
+    assert_translated(tmp_path / "out.jpg", "gender: to male, custom: to male)")
 
 
 def test_watercolour(run: Callable[..., str], tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_watercolour(run: Callable[..., str], tmp_path: Path) -> None:
 
 def test_custom_translation_of_whole_pictures(run: Callable[..., str], tmp_path: Path, tiny_translation: Path) -> None:
     run("custom_translation", whole_picture(tiny_translation, tmp_path), PORTRAIT, tmp_path / "out.jpg")
-    assert_translated(tmp_path / "out.jpg", "custom:to_stripes)")
+    assert_translated(tmp_path / "out.jpg", "custom: to stripes)")
 
 
 def test_call_the_api(run: Callable[..., str], page: ServedPage, tmp_path: Path) -> None:

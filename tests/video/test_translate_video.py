@@ -152,7 +152,7 @@ def test_the_whole_way(translate: Translate, tmp_path: Path) -> None:
     assert difference[:, :20].mean() < 2.5  # not the rest
     with av.open(str(target)) as container:
         assert (container.streams.video[0].codec_context.name, after[0].format.name) == ("h264", "yuv420p")
-        assert container.metadata["comment"] == "AI-altered by tiny:to_female"
+        assert container.metadata["comment"] == "AI-altered (tiny: to female)"
         everything = str(container.metadata) + "".join(str(stream.metadata) for stream in container.streams)
         assert "secret" not in everything
         assert "location" not in everything
@@ -170,7 +170,7 @@ def test_formats_of_the_result(translate: Translate, tmp_path: Path, suffix: str
     assert tone(target)[0] == pytest.approx(TONE, abs=10)
     with av.open(str(target)) as container:
         found = {key.lower(): value for key, value in container.metadata.items()}
-        assert found["comment"] == "AI-altered by tiny:to_female"
+        assert found["comment"] == "AI-altered (tiny: to female)"
 
 
 @pytest.mark.parametrize(
