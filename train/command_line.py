@@ -32,7 +32,8 @@ def command(stopped: str = "Stopped.") -> Callable[[Callable[[Sequence[str] | No
             except CycleganError as error:
                 print(f"error: {error}", file=sys.stderr)
             except OSError as error:
-                print(f"error: {error.filename} cannot be written or read: {error.strerror or error}", file=sys.stderr)
+                place = f"{error.filename} cannot be written or read: " if error.filename else ""
+                print(f"error: {place}{error.strerror or error}", file=sys.stderr)
             except KeyboardInterrupt:
                 print(stopped, file=sys.stderr)
                 return STOPPED

@@ -20,6 +20,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import get_args
 
@@ -282,9 +283,13 @@ def _run(options: argparse.Namespace) -> None:
     cutter = face_cutter(options.size, window) if window else as_it_is
     prepare(pictures, output, test=options.test, seed=options.seed, cutter=cutter, found=found)
     if window:
-        described = {"template": window.template, "aspect": window.aspect, "margin": 0.0, "size": options.size}
-        described |= {"test": options.test}
-        described |= {"seed": options.seed, "counts": dict(sorted(found.counts.items()))}
+        described = asdict(window) | {
+            "margin": 0.0,
+            "size": options.size,
+            "test": options.test,
+            "seed": options.seed,
+            "counts": dict(sorted(found.counts.items())),
+        }
         (output / CROPS_FILE).write_text(json.dumps(described, indent=2) + "\n")
     found.finish(output)
     print("\n".join(found.lines()))

@@ -237,7 +237,8 @@ def _compare_sizes(options: argparse.Namespace, config: TrainConfig) -> None:
 def _compare_crops(init: Translation, crop: Crop | None) -> None:
     """A note where the pictures were cut in another way than those that the start was trained on."""
     begun = init.config.crop
-    if (begun or crop) and not (begun and begun.is_cut_like(crop)):
+    same = begun.is_cut_like(crop) if begun else crop is None
+    if not same:
         say(
             f"note: {init.config.name} was trained on pictures that were cut in another way than these; it will take "
             "longer, and faces cut by train/prepare.py as its own were would be better"

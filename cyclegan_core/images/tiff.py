@@ -52,5 +52,6 @@ def entries(data: bytes) -> Iterator[Entry]:
         (number_of_entries,) = struct.unpack_from(order + count, data, directory)
         at = directory + struct.calcsize(f"={count}")
         for _ in range(min(number_of_entries, 2**16)):  # a tag has 16 bits and comes once
-            yield Entry(*head.unpack_from(data, at), order, at + head.size, room)
+            tag, kind, values = head.unpack_from(data, at)
+            yield Entry(tag, kind, values, order, at + head.size, room)
             at += head.size + room

@@ -140,6 +140,7 @@ def test_not_a_picture(data: bytes) -> None:
     ("data", "words"),
     [
         (b"<!DOCTYPE html><html>", "is a web page: save the picture itself."),
+        (b"\xef\xbb\xbf\n<!doctype html>", "is a web page: save the picture itself."),
         (b"%PDF-1.7\n", "is a PDF: export"),
         (b"8BPS\0\1" + bytes(60), "is a Photoshop file: export"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(99), "is a video"),
