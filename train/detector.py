@@ -24,11 +24,12 @@ from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import read_published
+from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_weights
 from train.command_line import command
 from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
-from train.detection.measure import measure
+from train.detection.measure import Moved, measure
 from train.detection.mosaics import Mosaics, as_batch, disturb
 from train.training.checkpoint import write_atomically
 
@@ -51,8 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.measure:
         return _train(options)
     faces = [path for path in _files(options.faces) if is_kept_back(path)]
-    student = RetinaFaceDetector.load(options.output / "detector.safetensors", name="student")
-    report = measure(student, RetinaFaceDetector(read_published(options.teacher)), Mosaics(faces))
+    weights, mosaics = options.output / "detector.safetensors", Mosaics(faces)
+    student, teacher = (
+        RetinaFaceDetector.load(weights, name="student"),
+        RetinaFaceDetector(read_published(options.teacher)),
+    )
+    report = {
+        "alone, turned by quarters": measure(student, teacher, mosaics),
+        "with the landmark network": measure(EmbeddedDetector(weights), teacher, mosaics, turn=False),
+        "the teacher itself, moved": measure(Moved(teacher), teacher, mosaics, turn=False),
+    }
     (options.output / "metrics.json").write_text(json.dumps(report, indent=2))
     print(json.dumps(report, indent=2))
     return 0

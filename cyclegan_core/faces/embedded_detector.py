@@ -20,12 +20,15 @@ SAME_FACE = 0.3  # distance of two faces' middles, in widths of the larger one
 
 
 class EmbeddedDetector:
-    """Finds faces and their landmarks. Holds no state between calls, so several threads may share one."""
+    """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
+
+    weights: of the network that proposes, as `RetinaFaceDetector.save` writes them.
+    """
 
     name = "RetinaFace mobile0.25, embedded"
 
-    def __init__(self) -> None:
-        self._proposer = RetinaFaceDetector.load(WEIGHTS, name=self.name, threshold=PROPOSAL_SCORE)
+    def __init__(self, weights: Path = WEIGHTS) -> None:
+        self._proposer = RetinaFaceDetector.load(weights, name=self.name, threshold=PROPOSAL_SCORE)
         self._landmarks = LandmarkFinder()
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:

@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from cyclegan_core import images
-from cyclegan_core.faces.retinaface import CENTRE_VARIANCE, SIZE_VARIANCE, _anchors, new_network
+from cyclegan_core.faces.embedded_detector import WEIGHTS, EmbeddedDetector
+from cyclegan_core.faces.retinaface import CENTRE_VARIANCE, SIZE_VARIANCE, _anchors, new_network, read_weights
 from tests import ROOT
 from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
+from train.detection.measure import Moved, measure
 from train.detection.mosaics import Mosaics, disturb
+from train.detector import Run
 
 SIZE = 64
 COUNT = len(_anchors(SIZE, SIZE))
@@ -90,3 +93,23 @@ def test_calibrated_scores_mean_what_the_teachers_mean(tmp_path: Path) -> None:
     with torch.inference_mode():
         mine, theirs = (torch.softmax(network(picture)[1], -1) for network in (student, teacher))
     torch.testing.assert_close(mine, theirs, atol=5e-3, rtol=0)
+
+
+def test_a_detector_is_measured_against_another(tmp_path: Path) -> None:
+    images.save(images.load(ROOT / "examples" / "astronaut.jpg")[:256], tmp_path / "a.png")
+    detector, mosaics = EmbeddedDetector(), Mosaics([tmp_path / "a.png"])
+    same = measure(detector, detector, mosaics, count=3, turn=False)
+    share, faces = same["recall"]["from 24 pixels"]
+    assert share == 1
+    assert faces >= 3
+    assert same["false"][0] == same["landmark_error"]["mean"] == 0
+    moved = measure(Moved(detector), detector, mosaics, count=3, turn=False)
+    assert moved["recall"]["from 24 pixels"][0] > 0.5
+    assert 0 < moved["landmark_error"]["mean"] < 0.3
+
+
+def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+    begun = Run(tmp_path / "run", 100, 1e-3, WEIGHTS)
+    begun.save()
+    expected, saved = read_weights(WEIGHTS), read_weights(tmp_path / "run" / "detector.safetensors")
+    assert all(torch.equal(saved[name], value) for name, value in expected.items())

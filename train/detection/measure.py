@@ -11,15 +11,32 @@ from cyclegan_core.faces.face import Face
 from train.detection.mosaics import Mosaics
 
 MOSAICS, SIDE = 150, 640
+MOVED = 3  # pixels by which a picture is moved, to see how far a detector agrees with itself
 SAME_FACE = 0.45  # intersection over union
 SIZES = (8, 16, 24, 48, 96, 1000)  # pixels: limits of the groups by the shorter side of the face's box
 
 
-def measure(student: Detector, teacher: Detector, mosaics: Mosaics, count: int = MOSAICS) -> dict[str, Any]:
+class Moved:
+    """A detector that sees every picture moved by some pixels: as it then disagrees with itself, so may others."""
+
+    def __init__(self, detector: Detector, pixels: int = MOVED) -> None:
+        self.name, self._detector, self._pixels = f"{detector.name}, moved", detector, pixels
+
+    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB uint8 (H, W, 3) picture, in its own coordinates."""
+        return [
+            Face(tuple(edge - self._pixels for edge in face.box), face.score, face.landmarks - self._pixels)  # type: ignore[arg-type]
+            for face in self._detector.detect(np.roll(picture, (self._pixels, self._pixels), (0, 1)))
+        ]
+
+
+def measure(
+    student: Detector, teacher: Detector, mosaics: Mosaics, count: int = MOSAICS, *, turn: bool = True
+) -> dict[str, Any]:
     """Recall, share of false faces and landmark error of the student, by the teacher's faces on upright mosaics.
 
-    The student sees each mosaic in one of the four orientations. Landmark errors are mean distances in shares of the
-    distance of the eyes.
+    turn: the student sees each mosaic in one of the four orientations. Landmark errors are mean distances in shares of
+    the distance of the eyes.
     """
     found: dict[str, list[bool]] = defaultdict(list)
     errors: list[float] = []
@@ -28,7 +45,7 @@ def measure(student: Detector, teacher: Detector, mosaics: Mosaics, count: int =
         random = np.random.default_rng((1, number))
         picture = mosaics.draw(SIDE, random)
         expected = teacher.detect(picture)
-        quarters = number % 4
+        quarters = number % 4 if turn else 0
         answers = student.detect(np.ascontiguousarray(np.rot90(picture, quarters)))
         turned = [_turned(face, SIDE, quarters) for face in expected]
         taken = set()
