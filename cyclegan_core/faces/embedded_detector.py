@@ -14,7 +14,7 @@ from cyclegan_core.faces.landmark_net import LandmarkFinder
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
 
 WEIGHTS = Path(__file__).with_name("detector.safetensors")
-PROPOSAL_SCORE = 0.8  # of RetinaFace
+PROPOSAL_SCORE = 0.75  # of RetinaFace
 LEAST_SCORE = 0.9  # of the landmark network
 SAME_FACE = 0.3  # distance of two faces' middles, in widths of the larger one
 
