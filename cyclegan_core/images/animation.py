@@ -15,10 +15,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.colour import PngColour
+from cyclegan_core.images.containers.png import strip_png
 from cyclegan_core.images.formats import decoder_for
 from cyclegan_core.images.limits import DECODER_ERRORS, display_name
 from cyclegan_core.images.picture import Picture
-from cyclegan_core.images.png import strip_png
 from cyclegan_core.images.source import check_size, named_bytes
 from cyclegan_core.images.upright import upright
 from cyclegan_core.images.writing import encoding, write_whole

@@ -13,7 +13,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from cyclegan_core.errors import PictureError
-from cyclegan_core.images import tiff
+from cyclegan_core.images.containers import tiff
 from cyclegan_core.images.limits import DECODER_ERRORS
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"

@@ -12,11 +12,11 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from cyclegan_core.errors import PictureError
 from cyclegan_core.images.colour import PngColour
-from cyclegan_core.images.cut_short import END_OF_JPEG, announced_size, partial_gif, without_end
+from cyclegan_core.images.containers.cut_short import END_OF_JPEG, announced_size, partial_gif, without_end
+from cyclegan_core.images.containers.png import LEAST_SHARE, strip_png
 from cyclegan_core.images.formats import check_tiff_strips, decoder_for, foreign, is_raw, largest_preview
 from cyclegan_core.images.limits import DECODER_ERRORS, TimedBytes
 from cyclegan_core.images.picture import Picture
-from cyclegan_core.images.png import LEAST_SHARE, strip_png
 from cyclegan_core.images.source import check_size, named_bytes, refusals
 from cyclegan_core.images.upright import upright
 

@@ -143,7 +143,7 @@ def test_results_go_to_the_history_and_are_deleted(gallery: Gallery, visit: Visi
 
 
 def test_stop_keeps_what_is_made(gallery: Gallery) -> None:
-    gallery.choose(*[ONE, OTHER] * 12)
+    gallery.choose(*[ONE, OTHER] * 24)
     gallery.button.click()
     expect(gallery.results).not_to_have_count(0, timeout=PATIENCE)
     gallery.page.get_by_role("button", name="Stop").click()

@@ -12,7 +12,7 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
-from cyclegan_core.images import tiff
+from cyclegan_core.images.containers import tiff
 from cyclegan_core.images.limits import TimedBytes
 
 END_OF_JPEG, _SCAN = b"\xff\xd9", b"\xff\xda"

@@ -1,0 +1,1 @@
+"""What a file holds around its pixels: chunks, directories and sizes, read without a decoder."""
