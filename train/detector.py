@@ -26,7 +26,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_weights
-from train.command_line import command
+from train.command_line import above_zero, command
 from train.detection.calibration import calibrate
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import Moved, measure
@@ -53,10 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _train(options)
     faces = [path for path in _files(options.faces) if is_kept_back(path)]
     weights, mosaics = options.output / "detector.safetensors", Mosaics(faces)
-    student, teacher = (
-        RetinaFaceDetector.load(weights, name="student"),
-        RetinaFaceDetector(read_published(options.teacher)),
-    )
+    student = RetinaFaceDetector.load(weights, name="student")
+    teacher = RetinaFaceDetector(read_published(options.teacher))
     report = {
         "alone, turned by quarters": measure(student, teacher, mosaics),
         "with the landmark network": measure(EmbeddedDetector(weights), teacher, mosaics, turn=False),
@@ -81,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, required=True, help="folder of the run")
     add("--mosaics", type=int, default=400_000, help="budget")
     add("--init", type=Path, help="weights to begin with, as detector.safetensors of another run")
-    add("--learning-rate", type=float, default=LEARNING_RATE, help="at the start; it falls by a cosine")
+    add("--learning-rate", type=above_zero, default=LEARNING_RATE, help="at the start; it falls by a cosine")
     add("--threads", type=int, help="of PyTorch")
     add("--measure", action="store_true", help="measure OUTPUT/detector.safetensors against the teacher instead")
     return parser
@@ -153,12 +151,12 @@ class Run:
         self._folder, self._budget, self._learning_rate = folder, budget, learning_rate
         folder.mkdir(parents=True, exist_ok=True)
         self._student = new_network().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        if init:
+        checkpoint = folder / "checkpoint.pt"
+        if init and not checkpoint.exists():
             self._student.load_state_dict(read_weights(init))
         self._average = copy.deepcopy(self._student).eval()
         self._optimiser = torch.optim.AdamW(self._student.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
         self.seen = self.steps = 0
-        checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
             state = torch.load(checkpoint, weights_only=True)
             self._student.load_state_dict(state["student"])
