@@ -114,6 +114,9 @@ def test_a_size_that_the_networks_do_not_take_is_a_sentence(
 def test_ours_is_faster_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark.main(["--preset", "gender", "--seconds", "3", "--device", "cpu", "--json"]) == 0
     ratio = json.loads(capsys.readouterr().out)["ratio"]
-    # Measured 1.5 on a quiet processor with AVX512-BF16 alone.
     cpu = Path("/proc/cpuinfo")
-    assert ratio > (1.5 if cpu.is_file() and "amx_bf16" in cpu.read_text() else 1.0)
+    if cpu.is_file() and "amx_bf16" in cpu.read_text():
+        least = 1.5
+    else:  # with AVX512-BF16 alone 1.5 was measured on a quiet machine, 1.25 on a busy one
+        least = 1.1 if benchmark.has_bf16(torch.device("cpu")) else 1.0
+    assert ratio > least
