@@ -199,6 +199,12 @@ def test_permissions(tmp_path: Path) -> None:
 # Damage
 
 
+def test_a_tiff_whose_directory_ends_within_an_entry() -> None:
+    """SubIFDs, then the head of NewSubfileType without its value: what tells a raw file is not all there."""
+    entries = struct.pack("<HHII", 330, 4, 1, 0) + struct.pack("<HHI", 254, 4, 1)
+    assert "damaged or cut short" in refusal(b"II*\0" + struct.pack("<IH", 8, 2) + entries)
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.filterwarnings("ignore")
 def test_mutated_files_never_surprise(name: str) -> None:

@@ -40,18 +40,18 @@ class Entry:
 
 
 def entries(data: bytes) -> Iterator[Entry]:
-    """The entries of the first directory, as far as they are there; none of bytes that are no TIFF."""
+    """The whole entries of the first directory, as far as they are there; none of bytes that are no TIFF."""
     if not data.startswith(MAGICS):
         return
     order = "<" if data.startswith(b"II") else ">"
     big = b"+" in data[2:4]
     first, count, room = ("8xQ", "Q", 8) if big else ("4xI", "H", 4)
-    head = struct.Struct(order + ("HHQ" if big else "HHI"))
+    entry = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
     with suppress(struct.error, OverflowError, IndexError):
         (directory,) = struct.unpack_from(order + first, data)
         (number_of_entries,) = struct.unpack_from(order + count, data, directory)
         at = directory + struct.calcsize(f"={count}")
         for _ in range(min(number_of_entries, 2**16)):  # a tag has 16 bits and comes once
-            tag, kind, values = head.unpack_from(data, at)
-            yield Entry(tag, kind, values, order, at + head.size, room)
-            at += head.size + room
+            tag, kind, values = entry.unpack_from(data, at)
+            at += entry.size
+            yield Entry(tag, kind, values, order, at - room, room)
