@@ -47,8 +47,7 @@ GREY_CHROMA = 4.0
 # Variance of the Laplacian at BLUR_SIDE, in units of (1/255)^2: UTKFace's blurriest percents lie below.
 BLURRED = 60.0
 # The part of an anime face of selfie2anime that is cut out: its side and its centre, as fractions of the drawing. Then
-# eyes and chin lie where the tall window has those of a photograph; in a window as wide as tall the chin would lie
-# lower, and a jaw would be left over below the drawn one.
+# its eyes lie where the tall window has those of a photograph, and its chin a little higher.
 DRAWN_SIDE, DRAWN_CENTRE = 0.72, (0.5, 0.53)
 
 
