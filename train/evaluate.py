@@ -31,7 +31,7 @@ from train.data.listing import picture_files, require_tests
 from train.evaluation import classifier_pair, metrics
 from train.evaluation.features import encode
 from train.evaluation.judges import Judges, assemble
-from train.evaluation.samples import save_sheet, show_translated
+from train.evaluation.samples import Look, save_sheet, show_translated
 from train.preparation.labels import groups
 from train.publishing.card import METRICS_FILE, digest
 from train.training.run_folder import read_translation
@@ -64,9 +64,7 @@ def measure(
         other = Direction.B_TO_A if direction is Direction.A_TO_B else Direction.A_TO_B
         before, target, back = splits[direction].pictures, splits[other].pictures, generators.get(other)
         size = config.crop.size if config.crop else before.shape[-1]
-        shown = show_translated(
-            generator, before, size=size, output=config.output, gain=config.gain, whole=config.crop is None
-        )
+        shown = show_translated(generator, before, Look.of(config, size), direction)
         after = torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
         each = _of_each(before, after, who, is_b=direction is Direction.B_TO_A, faces=config.crop is not None)
         own, others = metrics.likeness_to_own_and_others(encode(who.encoder, after), encode(who.encoder, before))
@@ -248,11 +246,8 @@ def evaluate(options: argparse.Namespace) -> dict[str, Any]:
         options.output / "sheet.png",
         {direction.value: generator.to(device) for direction, generator in translation.generators.items()},
         {name: load_split(folder, SHEET_SIDE, SHEET_PICTURES, SEED).pictures for name, folder in folders.items()},
-        size=config.crop.size if config.crop else side,
-        output=config.output,
-        gain=config.gain,
+        Look.of(config, side),
         side=SHEET_SIDE,
-        whole=config.crop is None,
     )
     return found
 

@@ -14,6 +14,7 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import tiling
 from cyclegan_core.inference.composition import Layer, close_up, composite_all
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
+from cyclegan_core.inference.sharpness import softened
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 
@@ -121,7 +122,10 @@ class FaceTranslator:
         aligned = [
             [align(face.landmarks, template, crop.size, crop.margin, crop.aspect) for face in found] for found in faces
         ]
-        crops = [a.crop(picture) for picture, each in zip(pictures, aligned, strict=True) for a in each]
+        limit = crop.sharpness.get(way)
+        crops = [
+            softened(a.crop(picture), limit) for picture, each in zip(pictures, aligned, strict=True) for a in each
+        ]
         generated = iter(self._run(way, np.stack(crops)) if crops else ())
         return [
             tuple(

@@ -29,17 +29,19 @@ class Crop:
 
     size: its side in pixels. template: where the five landmarks come to lie, as fractions of the side, before the
     margin is added. margin: what is added on every side, as a fraction of the template's square. aspect: height of the
-    window in the photo divided by its width, which is squeezed into the square.
+    window in the photo divided by its width, which is squeezed into the square. sharpness: what the pictures that each
+    direction was trained on have in the mean; a crop with more is softened first. See `inference.sharpness`.
     """
 
     size: int
     template: tuple[tuple[float, float], ...]
     margin: float = 0.0
     aspect: float = 1.0
+    sharpness: Mapping[Direction, float] = field(default_factory=dict)
 
     def is_cut_like(self, other: "Crop | None") -> bool:
         """Whether the other one, of whatever size, shows the same part of a face."""
-        return other is not None and replace(other, size=self.size) == self
+        return other is not None and replace(other, size=self.size, sharpness=self.sharpness) == self
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class TranslationConfig:
             directions={direction: name for direction, name in names.items() if name is not None},
             generator=checked.generator.name,
             generator_arguments=checked.generator.arguments,
-            crop=Crop(crop.size, tuple((x, y) for x, y in crop.template), crop.margin, crop.aspect) if crop else None,
+            crop=crop.built() if crop else None,
             output=checked.output,
             gain=checked.gain,
             data_licence=checked.data_licence,
@@ -156,6 +158,7 @@ class _Crop(_Entries):
     template: list[_Point] = Field(min_length=5, max_length=5)
     margin: float = Field(0.0, ge=0, le=2)
     aspect: float = Field(1.0, ge=0.5, le=2)
+    sharpness: dict[Literal["a_to_b", "b_to_a"], Annotated[float, Field(gt=0, le=1000)]] = {}
 
     @field_validator("template")
     @classmethod
@@ -163,6 +166,10 @@ class _Crop(_Entries):
         if math.dist(template[0], template[1]) < 0.02:
             raise PydanticCustomError("one_eye", "must not have both eyes at one place")
         return template
+
+    def built(self) -> Crop:
+        sharpness = {Direction(name): value for name, value in self.sharpness.items()}
+        return Crop(self.size, tuple((x, y) for x, y in self.template), self.margin, self.aspect, sharpness)
 
 
 class _ConfigFile(_Entries):

@@ -14,6 +14,7 @@ import torch
 from cyclegan_core import FaceTranslator, images
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
+from cyclegan_core.inference.sharpness import sharpness
 from cyclegan_core.runtime.compiled import has_bf16
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation, build_generator
@@ -74,6 +75,27 @@ def test_gain_multiplies_the_change(tiny_translation: Path, two_people: np.ndarr
     bold = FaceTranslator(Translation(replace(plain.config, gain=2.0), plain.generators))
     once, twice = (t.generate(two_people, "to_male")[0].generated for t in (FaceTranslator(plain), bold))
     assert np.allclose(twice, 2 * once, atol=1e-3)
+
+
+def test_a_photo_sharper_than_the_training_pictures_is_softened_for_the_generator_alone(
+    tiny_translation: Path, two_people: np.ndarray
+) -> None:
+    plain = Translation.load(tiny_translation)
+    assert plain.config.crop is not None
+    crop = replace(plain.config.crop, sharpness={Direction.A_TO_B: 3.0})
+    seen: list[np.ndarray] = []
+
+    class Noting(FaceTranslator):
+        def _run(self, way: Direction, crops: np.ndarray) -> np.ndarray:
+            seen.extend(crops)
+            return super()._run(way, crops)
+
+    translator = Noting(Translation(replace(plain.config, crop=crop), plain.generators))
+    translator(two_people, "to_female")
+    translator(two_people, "to_male")  # no limit is set for that direction
+    softer, sharper = [sharpness(crop) for crop in seen[:2]], [sharpness(crop) for crop in seen[2:]]
+    assert len(softer) == len(sharper) == 2
+    assert all(soft < 0.5 * sharp for soft, sharp in zip(softer, sharper, strict=True))
 
 
 def test_no_face_is_the_same_picture_and_no_faces(translator: FaceTranslator) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from train.config.train_config import TrainConfig
 from train.evaluation import features, validation
-from train.evaluation.samples import MARGIN, save_sheet, save_snapshot_sheet
+from train.evaluation.samples import MARGIN, Look, save_sheet, save_snapshot_sheet, show_translated
 from train.evaluation.validation import Validator
 
 CONFIG = TrainConfig("colours", ("a_to_b", "b_to_a"), size=16, validation=0.25)
@@ -64,7 +64,7 @@ def validator(data: Path) -> Validator:
 
 def test_a_perfect_translation_scores_0_and_an_untouched_one_1(validator: Validator) -> None:
     assert validator.held_out
-    assert validator.whole
+    assert validator.look.whole
     perfect = validator.score({"a_to_b": Swap(), "b_to_a": Swap()})
     half = validator.score({"a_to_b": Swap(0.5), "b_to_a": Swap(0.5)})
     untouched = validator.score({"a_to_b": Swap(0.0), "b_to_a": Swap(0.0)})
@@ -121,7 +121,7 @@ def test_the_sheet_of_a_snapshot_shows_source_translated_back_and_identity(tmp_p
     pictures = {"a_to_b": red, "b_to_a": red.flip(1)[:2]}
     generators = {"a_to_b": Swap(), "b_to_a": Swap(0.0)}
     path = tmp_path / "sheet.png"
-    save_snapshot_sheet(path, generators, pictures, size=8, output="picture", gain=1.0, side=20, whole=True)
+    save_snapshot_sheet(path, generators, pictures, Look(8, whole=True), side=20)
     sheet = images.load(path)
     assert sheet.shape == (8 * 20, MARGIN + 3 * 20, 3)
     rows = [tuple(sheet[20 * row + 10, MARGIN + 10]) for row in range(8)]
@@ -134,7 +134,7 @@ def test_a_sheet_shows_every_picture_that_it_is_given(tmp_path: Path) -> None:
     pictures = torch.arange(50, 60, dtype=torch.uint8).reshape(10, 1, 1, 1).expand(10, 3, 8, 8)
     generators = {"a_to_b": Swap(0.0)}
     path = tmp_path / "s.png"
-    save_sheet(path, generators, {"a_to_b": pictures}, size=8, output="picture", gain=1.0, side=8, whole=True)
+    save_sheet(path, generators, {"a_to_b": pictures}, Look(8, whole=True), side=8)
     sheet = images.load(path)
     assert sheet.shape == (4 * 8, 8 * 8, 3)
     assert sheet[4, 4::8, 0].tolist() == list(range(50, 58))
@@ -142,8 +142,6 @@ def test_a_sheet_shows_every_picture_that_it_is_given(tmp_path: Path) -> None:
 
 
 def test_a_change_is_faded_out_on_faces_and_goes_to_the_edge_on_whole_pictures() -> None:
-    from train.evaluation.samples import show_translated
-
     pictures = torch.full((1, 3, 32, 32), 100, dtype=torch.uint8)
 
     class Lighter(Swap):
@@ -151,7 +149,7 @@ def test_a_change_is_faded_out_on_faces_and_goes_to_the_edge_on_whole_pictures()
             return x + 0.2
 
     face, whole = (
-        show_translated(Lighter(), pictures, size=16, output="change", gain=2.0, whole=whole)[0]
+        show_translated(Lighter(), pictures, Look(16, "change", gain=2.0, whole=whole), "a_to_b")[0]
         for whole in (False, True)
     )
     assert face[16, 16, 0] == pytest.approx(151, abs=1)

@@ -126,6 +126,8 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
         (changed("crop", "template", to=[[0.5, 0.5]] * 5), "both eyes at one place"),
         (changed("crop", "template", to=[[0, "a"]] * 5), "crop.template.0.1 must be a number, not 'a'"),
         (changed("crop", "margin", to=-1), "margin"),
+        (changed("crop", "sharpness", to={"a_to_b": 0}), "sharpness"),
+        (changed("crop", "sharpness", to={"sideways": 5.0}), "sharpness"),
         (changed("output", to="video"), "output must be"),
         (changed("gain", to="bold"), "gain must be"),
         (changed("gain", to=9), "gain must be"),

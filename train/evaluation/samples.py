@@ -1,7 +1,9 @@
 """Sample sheets: the same pictures before and after, drawn the way the demo shows them."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -12,10 +14,34 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
+from cyclegan_core.inference.sharpness import softened
+from cyclegan_core.translations.config import Direction, TranslationConfig
 from train.data.folders import to_float
 
 ROWS = ("source", "translated", "back again", "identity")  # of a snapshot's sheet, for each direction
 MARGIN = 76  # pixels at the left that say which row is which
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the demo shows what a generator makes.
+
+    size: side in pixels that the generator sees. output, gain: as in a translation's config. whole: not crops of faces,
+    whose borders stay as they are, but pictures that are translated up to their edges. sharpness: as in a Crop.
+    """
+
+    size: int
+    output: str = "picture"
+    gain: float = 1.0
+    whole: bool = False
+    sharpness: Mapping[Direction, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: TranslationConfig, side: int) -> Self:
+        """That of a translation. side: of its pictures, where it sees whole ones."""
+        if config.crop is None:
+            return cls(side, config.output, config.gain, whole=True)
+        return cls(config.crop.size, config.output, config.gain, sharpness=config.crop.sharpness)
 
 
 def spread(pictures: Tensor, count: int) -> Tensor:
@@ -25,34 +51,26 @@ def spread(pictures: Tensor, count: int) -> Tensor:
 
 @torch.inference_mode()
 def show_translated(
-    generator: nn.Module,
-    pictures: Tensor,
-    *,
-    size: int,
-    output: str,
-    gain: float = 1.0,
-    whole: bool = False,
-    batch: int = 64,
+    generator: nn.Module, pictures: Tensor, look: Look, direction: str, *, batch: int = 64
 ) -> NDArray[np.uint8]:
     """Uint8 (N, 3, S, S) pictures of any side S, translated and blended as in the demo, as uint8 (N, S, S, 3).
 
-    size: side that the generator sees. output, gain: as in a translation's config. whole: not crops of faces, whose
-    borders stay as they are, but pictures that are translated up to their edges.
+    direction: that of the generator, `a_to_b` or `b_to_a`.
     """
     shown = pictures.cpu().numpy().transpose(0, 2, 3, 1).copy(order="C")
     alignment = Alignment(np.eye(2, 3), shown.shape[1])
     device = next(generator.parameters()).device
     for start in range(0, len(shown), batch):
         part = shown[start : start + batch]
-        small = [_resized(p, size) for p in part]
+        small = [softened(_resized(p, look.size), look.sharpness.get(Direction(direction))) for p in part]
         x = to_float(torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)).to(device)
         y = generator(x).float()
-        made = (y - x) * (127.5 * gain) if output == "change" else (y + 1) * 127.5
+        made = (y - x) * (127.5 * look.gain) if look.output == "change" else (y + 1) * 127.5
         for picture, crop in zip(part, made.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
-            if whole:
+            if look.whole:
                 large = _resized(crop, picture.shape[0])
-                picture[:] = np.rint(large + picture if output == "change" else large).clip(0, 255)
-            elif output == "change":
+                picture[:] = np.rint(large + picture if look.output == "change" else large).clip(0, 255)
+            elif look.output == "change":
                 add_change(picture, alignment, crop)
             else:
                 paste(picture, alignment, crop, 1.0)
@@ -63,13 +81,10 @@ def save_sheet(
     path: Path,
     generators: Mapping[str, nn.Module],
     pictures: Mapping[str, Tensor],
+    look: Look,
     *,
-    size: int,
-    output: str,
-    gain: float = 1.0,
     side: int,
     columns: int = 8,
-    whole: bool = False,
 ) -> None:
     """Writes a PNG: for each direction the pictures before, and under them after, in rows of `columns`.
 
@@ -79,22 +94,14 @@ def save_sheet(
     rows = []
     for direction, generator in generators.items():
         before = pictures[direction].permute(0, 2, 3, 1).cpu().numpy()
-        after = show_translated(generator, pictures[direction], size=size, output=output, gain=gain, whole=whole)
+        after = show_translated(generator, pictures[direction], look, direction)
         for start in range(0, len(before), columns):
             rows += [_row(p[start : start + columns], side, columns) for p in (before, after)]
     images.save(np.concatenate(rows), path)
 
 
 def save_snapshot_sheet(
-    path: Path,
-    generators: Mapping[str, nn.Module],
-    pictures: Mapping[str, Tensor],
-    *,
-    size: int,
-    output: str,
-    gain: float = 1.0,
-    side: int,
-    whole: bool = False,
+    path: Path, generators: Mapping[str, nn.Module], pictures: Mapping[str, Tensor], look: Look, *, side: int
 ) -> None:
     """Writes what a snapshot of a run is looked at by: for each direction a row of each of ROWS.
 
@@ -108,8 +115,9 @@ def save_snapshot_sheet(
         source = pictures[direction]
         (other,) = (g for name, g in generators.items() if name != direction)
         drawn = [source.permute(0, 2, 3, 1).cpu().numpy()]
-        ways = ((generator, gain), (nn.Sequential(generator, other), 1.0), (other, 1.0))
-        drawn += [show_translated(g, source, size=size, output=output, gain=k, whole=whole) for g, k in ways]
+        plain = replace(look, gain=1.0)
+        ways = ((generator, look), (nn.Sequential(generator, other), plain), (other, plain))
+        drawn += [show_translated(g, source, each, direction) for g, each in ways]
         for words, row in zip(ROWS, drawn, strict=True):
             rows.append(np.concatenate([_label(words, side), _row(row, side, len(source))], axis=1))
     width = max(row.shape[1] for row in rows)
@@ -121,7 +129,7 @@ def _row(pictures: NDArray[np.uint8], side: int, columns: int) -> NDArray[np.uin
     return np.pad(row, ((0, 0), (0, columns * side - row.shape[1]), (0, 0)))
 
 
-def _resized(picture: NDArray[np.generic], side: int) -> NDArray[np.generic]:
+def _resized(picture: NDArray[Any], side: int) -> NDArray[Any]:
     if picture.shape[0] == side:
         return picture
     shrinks = picture.shape[0] > side

@@ -15,7 +15,7 @@ from train.data.folders import open_domain, read_crop, validation_pictures
 from train.data.preprocess import Preprocess, preprocess_of
 from train.evaluation import metrics
 from train.evaluation.features import encode, load_or_train_encoder
-from train.evaluation.samples import show_translated, spread
+from train.evaluation.samples import Look, show_translated, spread
 
 MOST = {"cuda": 256, "cpu": 128}  # pictures of each domain
 CYCLED = {"cuda": 256, "cpu": 32}  # of them, those that go there and back
@@ -38,8 +38,8 @@ class Validator:
     """
 
     def __init__(self, config: TrainConfig, data: Path, device: torch.device, seed: int) -> None:
-        self.size, self.output = config.size, config.output
-        self.whole = read_crop(data, config.size) is None
+        self.size = config.size
+        self.look = Look(config.size, config.output, whole=read_crop(data, config.size) is None)
         self.cycled = CYCLED.get(device.type, 32)
         holdout, most = config.validation, MOST.get(device.type, 128)
         preprocess = preprocess_of(config)
@@ -83,7 +83,7 @@ class Validator:
                 generators.items(), reversed(list(generators.items())), strict=True
             ):
                 before = self.pictures[name]
-                made = torch.from_numpy(self._shown(generator, before)).permute(0, 3, 1, 2)
+                made = torch.from_numpy(self._shown(generator, before, name)).permute(0, 3, 1, 2)
                 features = encode(self.encoder, made)
                 distance = metrics.kernel_distance(features, self.features[other])
                 figures[f"kid_{name}"] = distance / self.unit
@@ -96,9 +96,9 @@ class Validator:
         scores = [figures[f"kid_{name}"] + LACK * max(0.0, 1 - figures[f"variety_{name}"]) for name in generators]
         return {"score": sum(scores) / 2, **figures}
 
-    def _shown(self, generator: nn.Module, pictures: Tensor) -> NDArray[np.uint8]:
+    def _shown(self, generator: nn.Module, pictures: Tensor, direction: str) -> NDArray[np.uint8]:
         with np.errstate(invalid="ignore"):  # of what is no number; `score` finds it
-            return show_translated(generator, pictures, size=self.size, output=self.output, gain=1.0, whole=self.whole)
+            return show_translated(generator, pictures, self.look, direction)
 
 
 def _noise(x: Tensor, y: Tensor) -> float:

@@ -19,7 +19,7 @@ from cyclegan_core.translations.translation import Translation
 from train.config.schedule import rate_factor
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
-from train.evaluation.samples import save_snapshot_sheet, show_translated
+from train.evaluation.samples import Look, save_snapshot_sheet, show_translated
 from train.monitoring.diagnostics import Diagnostics
 from train.monitoring.logs import RunLog
 from train.training.checkpoint import save_checkpoint
@@ -138,18 +138,17 @@ class Snapshots:
     def _show(self, state: TrainingState, progress: float) -> None:
         """Draws the sample sheet, and warns of what it shows to be wrong."""
         config = self.config
-        look: dict[str, Any] = {"size": config.size, "output": config.output, "gain": 1.0}
-        whole = self.crop is None
+        look = Look.of(describe(config, self.crop), config.size)
         path = self.output / f"samples_{state.pictures:08d}.png"
         generators = dict(state.ema.items())
         try:
-            save_snapshot_sheet(path, generators, self.shown, side=SHEET_SIDE, whole=whole, **look)
+            save_snapshot_sheet(path, generators, self.shown, look, side=SHEET_SIDE)
             self.log.show("samples", images.load(path), state.pictures)
         except (CycleganError, OSError) as error:  # a full disk; the checkpoint is written, and worth more
             self.log.say(f"note: no sample sheet: {error}")
         names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
         for direction, generator in generators.items():
-            after = torch.from_numpy(show_translated(generator, self.shown[direction], whole=whole, **look))
+            after = torch.from_numpy(show_translated(generator, self.shown[direction], look, direction))
             notes = self.diagnostics.pictures(
                 self.shown[direction], after.permute(0, 3, 1, 2), names[direction], progress
             )
