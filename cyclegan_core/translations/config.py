@@ -29,8 +29,8 @@ class Crop:
 
     size: its side in pixels. template: where the five landmarks come to lie, as fractions of the side, before the
     margin is added. margin: what is added on every side, as a fraction of the template's square. aspect: height of the
-    window in the photo divided by its width, which is squeezed into the square. sharpness: what the pictures that each
-    direction was trained on have in the mean; a crop with more is softened first. See `inference.sharpness`.
+    window in the photo divided by its width, which is squeezed into the square. sharpness: that to which each
+    direction has sharper crops softened, see `inference.sharpness`; one that is missing takes them as they are.
     """
 
     size: int

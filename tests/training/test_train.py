@@ -8,14 +8,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.inference.sharpness import sharpness
 from cyclegan_core.translations.config import Crop, Direction
 from cyclegan_core.translations.translation import Translation
 from tests import ROOT
@@ -99,12 +97,7 @@ def test_what_a_run_leaves(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path)
     translation = Translation.load(tmp_path / "translation")
     assert translation.config.directions[Direction.A_TO_B] == "warmer"
-    crop = translation.config.crop
-    assert crop is not None
-    assert crop.is_cut_like(Crop(16, TIGHT_TEMPLATE))
-    # What the demo softens sharper photographs to.
-    trained_on = load_pictures(crops / "trainB", 16).permute(0, 2, 3, 1).contiguous().numpy()
-    assert crop.sharpness[Direction.B_TO_A] == pytest.approx(np.mean([sharpness(p) for p in trained_on]), abs=0.01)
+    assert translation.config.crop == Crop(16, TIGHT_TEMPLATE)
     assert translation.config.training["pictures"] == 16
     assert images.load(tmp_path / "samples_00000016.png").shape[0] == 8 * 128
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
-from cyclegan_core.inference.sharpness import sharpness
-from cyclegan_core.translations.config import LARGEST_CROP, Crop, Direction
+from cyclegan_core.translations.config import LARGEST_CROP, Crop
 from train.data.cache import cached_pictures
 from train.data.domain import Domain
 from train.data.folder_domains import CachedFolder, FreshFolder, held_out_rows, readable
@@ -22,7 +21,6 @@ from train.data.preprocess import Preprocess, square
 from train.data.streams import Stream, held_out_pictures
 
 CROPS_FILE = "crops.json"  # beside trainA, trainB, testA and testB
-MEASURED = 200  # pictures of a domain, to know how sharp they are
 
 
 def open_domain(
@@ -173,20 +171,6 @@ def spread_pictures(folder: Path, size: int, count: int, preprocess: Preprocess 
     if not chosen:
         return torch.empty((0, 3, size, size), dtype=torch.uint8)
     return torch.stack([chosen[row] for row in sorted(chosen)])
-
-
-def training_sharpness(data: Path, size: int) -> dict[Direction, float]:
-    """Mean sharpness of the pictures that each direction is trained on, at the side that the networks see.
-
-    Measured on a sample; without an entry where the pictures lie in shards. Raises CycleganError.
-    """
-    means = {}
-    for direction, split in zip(Direction, ("trainA", "trainB"), strict=True):
-        place = source(data, split)
-        if isinstance(place, Path) and len(pictures := spread_pictures(place, size, MEASURED)):
-            each = [sharpness(picture) for picture in pictures.permute(0, 2, 3, 1).contiguous().numpy()]
-            means[direction] = max(round(sum(each) / len(each), 2), 0.01)
-    return means
 
 
 def load_pictures(folder: Path, size: int) -> Tensor:

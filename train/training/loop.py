@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from cyclegan_core.translations.translation import Translation
 from train.config.schedule import Budget, rate_factor, stage_at
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
-from train.data.folders import open_domain, spread_pictures, stored_size, training_sharpness
+from train.data.folders import open_domain, spread_pictures, stored_size
 from train.data.preprocess import preprocess_of
 from train.evaluation.features import load_or_train_encoder
 from train.evaluation.validation import TooFewError, Validator
@@ -92,8 +91,6 @@ def train(
                 raise
             log.say(f"note: {error}; until then there is no best one")
     shown = _shown(data, config) if group.is_main_process else {}
-    if crop and group.is_main_process:
-        crop = replace(crop, sharpness=training_sharpness(data, config.size))
     snapshots = Snapshots(config, output, crop, shown, log, validator=validator, patience=patience)
     batches.enter(stage_at(config, progress))  # decodes the pictures where nobody has: none of the run's time, either
     state.fit_pools(batches.rows, batches.stage.size)
