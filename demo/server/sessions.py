@@ -24,6 +24,7 @@ IDLE_SECONDS = 15.0  # without a frame, after which a stream is forgotten
 AWAY_SECONDS = 10.0  # after which a person in the waiting line who no longer asks has left it
 TURN_SECONDS = 180.0  # that a stream is sure of while others wait
 FRAMES_PER_SECOND, BURST = 40.0, 20.0  # of one stream; a camera makes 30
+SECONDS_BETWEEN_CARDS = 2.0  # of one stream
 AT_ONCE = 2  # frames worked on at the same time, of all streams together
 PATIENCE = 1.0  # seconds that a frame waits to be worked on
 
@@ -62,6 +63,7 @@ class Session:
         self.seconds = 0.0
         self._stamp = math.inf
         self._credit = BURST
+        self._cards = -math.inf
         self._working = threading.Lock()
 
     def take(self, stamp: object, now: float) -> None:
@@ -84,6 +86,12 @@ class Session:
         claimed = (number - self._stamp) / 1000
         self.seconds += claimed if 0 < claimed < passed + 1 else max(passed, 0.001)
         self._stamp = number if math.isfinite(number) else math.inf
+
+    def take_cards(self, now: float) -> None:
+        """Accepts a picture whose face is to be drawn on the cards. Raises TooFastError."""
+        if now - self._cards < SECONDS_BETWEEN_CARDS:
+            raise TooFastError(f"The cards are drawn at most every {SECONDS_BETWEEN_CARDS:.0f} seconds: slow down.")
+        self._cards = now
 
     def release(self) -> None:
         """The accepted frame has been processed, or will not be."""

@@ -32,6 +32,7 @@ COLOUR = """() => {
     data.forEach((value, i) => { if (i % 4 < 3) sum[i % 4] += value; });
     return sum.map((value) => value / (data.length / 4));
 }"""
+CARDS = "[...document.querySelectorAll('.webcam-cards img')].map((face) => face.src)"
 
 
 class Camera:
@@ -109,6 +110,8 @@ def camera(browser: Browser, address: str, request: pytest.FixtureRequest) -> It
 def test_face_is_translated_live_and_the_translation_switched(camera: Camera) -> None:
     camera.visit.screenshot("webcam-idle")
     expect(camera.button("Stop")).to_be_disabled()
+    examples = camera.page.evaluate(CARDS)
+    assert len(examples) >= 5
     camera.start()
     expect(camera.page.locator(".webcam-readout")).to_have_text(re.compile(r"^[\d.]+ frames/s · \d+ ms$"))
     assert float(camera.page.locator(".webcam-readout").inner_text().split()[0]) > 0
@@ -123,6 +126,9 @@ def test_face_is_translated_live_and_the_translation_switched(camera: Camera) ->
     camera.page.get_by_role("slider", name="Strength").fill("0")
     camera.settles(lambda colour: bool(abs(colour - plain).max() < 8))
     expect(camera.page.locator("[data-percent]")).to_have_text("0 %")
+    # The cards show the face before the camera instead of the example's.
+    own = f"(examples) => {CARDS}.every((address, i) => address !== examples[i])"
+    camera.page.wait_for_function(own, arg=examples, timeout=PATIENCE)
     camera.visit.screenshot("webcam-live")
 
     camera.button("Stop").click()

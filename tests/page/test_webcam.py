@@ -15,13 +15,9 @@ from typing import Any
 import cv2
 import gradio as gr
 import httpx
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
-from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations import catalog
 from demo.context import PageContext
@@ -31,23 +27,11 @@ from demo.server.serve import serve
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.tab import Answer, Webcam, add_webcam
+from tests.support.webcam_server import OneFace, Served, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
-FACE_BOX = (40.0, 20.0, 120.0, 100.0)
 TOKEN_BYTES = 16
-
-
-class OneFace:
-    """Finds a face at the same place of every picture, whatever its size."""
-
-    name = "a detector for tests"
-
-    def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
-        scale = picture.shape[0] / 120
-        x0, y0, x1, y1 = (side * scale for side in FACE_BOX)
-        landmarks = np.array(TIGHT_TEMPLATE) * (x1 - x0) + (x0, y0)
-        return [Face((x0, y0, x1, y1), 0.999, landmarks.astype(np.float32))]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +50,7 @@ def webcam(context: PageContext) -> Webcam:
 
 
 @pytest.fixture(scope="module")
-def served(context: PageContext) -> Iterator["Served"]:
+def served(context: PageContext) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(context.files.folder))
         with gr.Blocks(analytics_enabled=False) as page:
@@ -77,28 +61,6 @@ def served(context: PageContext) -> Iterator["Served"]:
         live = next(block for block in page.blocks.values() if getattr(block, "elem_id", None) == "webcam-live")
         yield Served(webcam, f"http://127.0.0.1:{port}", live._id)
         page.close(verbose=False)
-
-
-class Served:
-    """The page, and a way to call its server functions as gradio's JavaScript does."""
-
-    def __init__(self, webcam: Webcam, url: str, component: int) -> None:
-        self.webcam, self.url, self.component = webcam, url, component
-
-    def post(self, function: str, data: object, client: httpx.Client | None = None) -> httpx.Response:
-        body = {"data": data, "component_id": self.component, "fn_name": function, "session_hash": "x"}
-        post = client.post if client else httpx.post
-        return post(f"{self.url}/gradio_api/component_server/", json=body, timeout=60)
-
-    def call(self, function: str, data: object, client: httpx.Client | None = None) -> Answer:
-        response = self.post(function, data, client)
-        assert response.status_code == 200, response.text
-        return response.json()
-
-
-def picture(colour: tuple[int, int, int] = (120, 120, 120), size: tuple[int, int] = (160, 120)) -> NDArray[np.uint8]:
-    noise = np.random.default_rng(0).integers(-6, 6, (size[1], size[0], 1))
-    return np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
 
 
 def url_of(data: bytes, kind: str = "image/jpeg") -> str:
@@ -136,6 +98,18 @@ def test_face_of_a_frame_is_translated_and_nothing_else(webcam: Webcam) -> None:
     assert change[:, 135:].mean() < 2
     half = frames.decode(frame(webcam, token, strength=0.5)["picture"]).astype(int)
     assert 0 < abs(half - plain)[45:75, 65:95].mean() < change[45:75, 65:95].mean()
+
+
+def test_cards_show_the_own_face_in_each_direction(webcam: Webcam, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = webcam.begin({})["token"]
+    cards = {"token": token, "picture": frames.encode(picture())}
+    pictures = asyncio.run(webcam.cards(cards))["pictures"]
+    assert list(pictures) == ["", "gender:to_female", "gender:to_male"]
+    as_it_is, female, male = (frames.decode(url).astype(int) for url in pictures.values())
+    assert min(abs(one - other).mean() for one, other in ((female, as_it_is), (male, as_it_is), (male, female))) > 1
+    assert asyncio.run(webcam.cards(cards))["busy"] == 0, "not again at once"
+    monkeypatch.setattr(OneFace, "detect", lambda self, picture: [])
+    assert asyncio.run(webcam.cards(cards | {"token": webcam.begin({})["token"]})) == {"pictures": {}}
 
 
 def test_translations_on_offer_are_named(webcam: Webcam) -> None:
@@ -233,7 +207,7 @@ def test_unknown_token_is_told_to_begin_again(webcam: Webcam, token: object) -> 
     assert webcam.end({"token": token}) == {}
 
 
-@pytest.mark.parametrize("function", ["frame", "begin", "end", "mark", "offer"])
+@pytest.mark.parametrize("function", ["frame", "cards", "begin", "end", "mark", "offer"])
 @pytest.mark.parametrize("data", [None, [], "x", 5, {"ticket": []}, {"binary": True}, [[[]]]])
 def test_every_function_takes_any_json(served: Served, function: str, data: object) -> None:
     answer = served.call(function, data)

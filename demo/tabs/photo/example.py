@@ -8,8 +8,8 @@ from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import say
 from demo.pictures import for_the_screen
+from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo import view
-from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
 
 FILE, STEP = "astronaut.jpg", "age:older"  # which does something for everybody whose photo comes next
 
@@ -60,16 +60,10 @@ class ExampleView:
         path = next((path for path in view.EXAMPLES if path.name == FILE), view.EXAMPLES[0])
         picture = images.load(path)
         face = max(studio.find_faces(picture), key=lambda face: face.width, default=None)
-        first, more = view.split_directions(self._context, has_faces=True)
-        steps = [step for _, step in (*first, *more) if not studio.needs_no_face(studio.chain(step))]
-        chosen = STEP if STEP in steps else next(iter(steps), "")
-        after, pictures = picture, dict[str, str]()
-        if face:
-            chains = [studio.chain(step) for step in steps]
-            layers = dict(zip(steps, studio.generate(picture, [face] * len(chains), chains), strict=False))
-            after = studio.blend(picture, [layers.get(chosen, ())]).picture
-            layers[""] = ()
-            pictures = {step: view.data_url(draw_face(picture, face, layers[step], 1.0, CARD_SIDE)) for step in layers}
+        each = generate_each(self._context, picture, face) if face else {"": ()}
+        chosen = STEP if STEP in each else next(filter(None, each), "")
+        after = studio.blend(picture, [each[chosen]]).picture
+        pictures = card_pictures(picture, face, each) if face else {}
         shown = {
             "photo": None,
             "example": view.EXAMPLES.index(path),

@@ -13,9 +13,8 @@ from demo.context import PageContext
 from demo.errors import status_html, visitor_errors
 from demo.languages.phrases import say
 from demo.pictures import for_the_screen, generate
-from demo.tabs.face_cards import FACE_CARDS, card_style
+from demo.tabs.face_cards import FACE_CARDS, card_pictures, card_style, generate_each
 from demo.tabs.photo import view
-from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
 from demo.tabs.photo.saving import made_by
 from demo.tabs.photo.sharing import comparison
 from demo.tabs.video.limits import check
@@ -95,18 +94,11 @@ class VideoPreview:
         return FirstFrame(source, shown, tuple(faces), self._cards(shown, faces))
 
     def _cards(self, picture: NDArray[np.uint8], faces: "Sequence[Face]") -> str:
-        studio = self._context.studio()
         if not faces:
             return ""
         face = max(faces, key=lambda face: face.width)
-        chains = {step: studio.chain(step) for _, step in self._context.choices()}
-        chains = {step: chain for step, chain in chains.items() if not studio.needs_no_face(chain)}
-        layers = studio.generate(picture, [face] * len(chains), list(chains.values()))
-        drawn = {
-            step: view.data_url(draw_face(picture, face, items, 1.0, CARD_SIDE))
-            for step, items in zip(chains, layers, strict=False)
-        }
-        return card_style([self._selector], drawn)
+        each = generate_each(self._context, picture, face)
+        return card_style([self._selector], card_pictures(picture, face, each))
 
     def _preview(self, frame: FirstFrame, chain: "Chain", strength: float, largest_only: bool) -> str:
         studio = self._context.studio()

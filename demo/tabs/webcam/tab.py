@@ -18,6 +18,7 @@ from demo.context import PageContext
 from demo.errors import log_traceback
 from demo.languages.phrases import say
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
+from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.slow_mode import add_slow_mode
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from cyclegan_core.video.stream import FaceStream
 
 HERE = Path(__file__).parent
-SCRIPTS = ("messages.js", "recording.js", "webcam.js")  # one scope, in this order
+SCRIPTS = ("messages.js", "recording.js", "cards.js", "webcam.js")  # one scope, in this order
 LONGEST_CHAIN = 200  # characters
 Answer = dict[str, Any]
 
@@ -95,6 +96,26 @@ class Webcam:
                 return {"picture": frames.encode(made), "faces": faces}
 
             reply.answer = await self._turns.take(work, session.release)
+        return reply.answer
+
+    async def cards(self, message: object) -> Answer:
+        """Returns `pictures`: the largest face in each direction by step, for the cards; none where there is no face.
+
+        Takes `token`; `picture`, a JPEG data URL.
+        """
+        with _AnsweringErrors() as reply:
+            fields = _fields(message)
+            session = self.sessions.get(fields.get("token"))
+            session.take_cards(self.sessions.clock())
+            picture = fields.get("picture")
+
+            def work() -> Answer:
+                frame = frames.decode(picture)
+                face = max(self._context.studio().find_faces(frame), key=lambda face: face.width, default=None)
+                each = generate_each(self._context, frame, face) if face else {}
+                return {"pictures": card_pictures(frame, face, each) if face else {}}
+
+            reply.answer = await self._turns.take(work, lambda: None)
         return reply.answer
 
     def mark(self, message: object) -> Answer:
@@ -181,6 +202,9 @@ def live_view(webcam: Webcam) -> gr.HTML:
     async def frame(message: object) -> Answer:
         return await webcam.frame(message)
 
+    async def cards(message: object) -> Answer:
+        return await webcam.cards(message)
+
     def mark(message: object) -> Answer:
         return webcam.mark(message)
 
@@ -190,7 +214,7 @@ def live_view(webcam: Webcam) -> gr.HTML:
     return gr.HTML(
         html_template=(HERE / "webcam.html").read_text("utf-8"),
         js_on_load="\n".join((HERE / name).read_text("utf-8") for name in SCRIPTS),
-        server_functions=[offer, begin, frame, mark, end],
+        server_functions=[offer, begin, frame, cards, mark, end],
         apply_default_css=False,
         elem_id="webcam-live",
     )

@@ -80,24 +80,6 @@ function show(next, words) {
   }
 }
 
-async function fillChoices() {
-  const answer = await call('offer', {});
-  if (!answer?.choices) return setTimeout(fillChoices, 3000);
-  const choices = [[phrase('webcam.none_chosen'), ''], ...answer.choices];
-  const [first, then] = [new FormData(form).get('first') ?? choices[1][1], form.then.value];
-  const pills = choices.map(([words, step]) => {
-    const [label, input, text] = ['label', 'input', 'span'].map((name) => document.createElement(name));
-    Object.assign(input, { type: 'radio', name: 'first', value: step, checked: step === first });
-    text.textContent = words;
-    if (answer.pictures?.[step]) text.prepend(Object.assign(new Image(96, 96), { src: answer.pictures[step], alt: '' }));
-    label.append(input, text);
-    return label;
-  });
-  find('[data-choices]').replaceChildren(...pills);
-  form.then.replaceChildren(...[[phrase('nothing_more'), ''], ...answer.choices].map(([words, step]) => new Option(words, step)));
-  form.then.value = choices.some(([, step]) => step === then) ? then : '';
-}
-
 // --- the camera
 
 async function start(wanted = {}) {
@@ -253,6 +235,7 @@ async function stream(mine) {
     draw();
     if (state !== 'live') show('live');
     measure(time, answer.faces);
+    if (answer.faces) drawCards(mine);
   }
 }
 
@@ -306,11 +289,12 @@ function measure(time, faces) {
   else if (faces) say(phraseOf('webcam.found', faces));
 }
 
+const latency = () => measured.map(([, ms]) => ms).sort((a, b) => a - b)[measured.length >> 1];
+
 setInterval(() => {
   if (state !== 'live' || measured.length < 2) return;
   const rate = ((measured.length - 1) * 1000) / (measured.at(-1)[0] - measured[0][0]);
-  const latency = measured.map(([, ms]) => ms).sort((a, b) => a - b)[measured.length >> 1];
-  readout.textContent = phrase('webcam.readout', { rate: rate.toFixed(rate < 10 ? 1 : 0), milliseconds: latency.toFixed(0) });
+  readout.textContent = phrase('webcam.readout', { rate: rate.toFixed(rate < 10 ? 1 : 0), milliseconds: latency().toFixed(0) });
 }, 500);
 
 // --- events
