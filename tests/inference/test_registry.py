@@ -1,8 +1,6 @@
 """What the page offers: embedded weights at once, those of the Hub when they have come, whatever the Hub does."""
 
 import json
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,36 +11,20 @@ import pytest
 import torch
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces import detector_weights
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
-from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.registry import Status, TranslationRegistry
-from cyclegan_core.translations import source
 from cyclegan_core.translations.catalog import CATALOG, Entry
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
-from tests import ROOT
 from tests.support.hub_server import COMMIT, NEXT_COMMIT, Hub, point_client, serving
+from tests.support.registries import loaded, pulled
 
-SHARED_WEIGHTS = ROOT.parent / "shared" / "weights" / detector_weights.FILE
+pytestmark = pytest.mark.usefixtures("bare_machine")
+
 GENDER = CATALOG[0]
 PICTURE = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
 FACE = Face((0.0, 0.0, 64.0, 64.0), 1.0, np.array(TIGHT_TEMPLATE, np.float32) * 64)
-
-
-@pytest.fixture(autouse=True)
-def machine(tiny_translation: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`gender` is embedded, and nothing else; there are no settings, no detector weights and no way to them."""
-    (tmp_path / "weights").mkdir()
-    shutil.copytree(tiny_translation, tmp_path / "weights" / "gender")
-    monkeypatch.setattr(source, "EMBEDDED", tmp_path / "weights")
-    for variable in os.environ:
-        if variable.startswith("CYCLEGAN_"):
-            monkeypatch.delenv(variable)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(detector_weights, "facexlib_path", list)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")  # read by the detector's part alone: the client has read it already
 
 
 @pytest.fixture
@@ -64,19 +46,6 @@ def write_other(tiny_translation: Path, folder: Path, *, whole: bool = False, sc
                 parameter.mul_(scale)
     loaded.save(folder)
     (folder / "README.md").write_text("# A card")
-
-
-def loaded(*entries: Entry, seconds: float = 10.0, patience: float = 5.0) -> TranslationRegistry:
-    registry = TranslationRegistry(entries or None, seconds=seconds, patience=patience)
-    registry.load()
-    return registry
-
-
-def pulled(*entries: Entry, seconds: float = 10.0) -> TranslationRegistry:
-    registry = loaded(*entries, seconds=seconds)
-    registry.pull()
-    assert registry.wait(60)
-    return registry
 
 
 def status(registry: TranslationRegistry, name: str = "gender") -> Status:
@@ -363,46 +332,3 @@ def test_a_folder_that_holds_no_translation_leaves_the_embedded_weights(
     assert status(registry).state == "kept"
     assert "holds no config.json" in status(registry).sentence
     assert str(tmp_path) not in status(registry).sentence
-
-
-class TestDetector:
-    @pytest.fixture
-    def mirror(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        """A file that is fetched as the detector's weights."""
-        monkeypatch.delenv("HF_HUB_OFFLINE")
-        monkeypatch.setenv(detector_weights.ADDRESS_VARIABLE, (tmp_path / "mirror.pth").as_uri())
-        return tmp_path / "mirror.pth"
-
-    def test_it_takes_over_when_its_weights_have_come(self, mirror: Path) -> None:
-        if not SHARED_WEIGHTS.is_file():
-            pytest.skip("needs facexlib's detector weights, which are not on this machine")
-        shutil.copy(SHARED_WEIGHTS, mirror)
-        registry = loaded()
-        assert registry.studio.detector.name == EmbeddedDetector.name
-        assert "are not here" in registry.detector_status()
-        registry.pull()
-        assert registry.wait(60)
-        assert registry.studio.detector.name == "RetinaFace mobile0.25"
-        assert registry.detector_status() == "RetinaFace mobile0.25 finds the faces."
-        mirror.unlink()
-        assert loaded().studio.detector.name == "RetinaFace mobile0.25"
-
-    @pytest.mark.parametrize(("content", "says"), [(b"no weights", "not facexlib's file"), (None, "downloaded")])
-    def test_without_them_the_embedded_weights_stay(self, mirror: Path, content: bytes | None, says: str) -> None:
-        if content:
-            mirror.write_bytes(content)
-        registry = pulled()
-        assert registry.studio.detector.name == EmbeddedDetector.name
-        assert registry.detector_status().startswith(f"{EmbeddedDetector.name} finds the faces: ")
-        assert says in registry.detector_status()
-        assert str(mirror.parent) not in registry.detector_status()
-
-    def test_offline_nothing_is_tried(self, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        assert "HF_HUB_OFFLINE" in pulled().detector_status()
-
-    def test_a_setting_that_names_no_file(self, mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(detector_weights.VARIABLE, "/no/such.pth")
-        registry = pulled()
-        assert registry.studio.detector.name == EmbeddedDetector.name
-        assert f"{detector_weights.VARIABLE} names a file that is not there" in registry.detector_status()
