@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from cyclegan_core.errors import CycleganError, PictureError, TranslationError
 
 if TYPE_CHECKING:
+    from cyclegan_core.inference.studio import Studio
     from cyclegan_core.inference.translator import FaceTranslator
     from cyclegan_core.translations.translation import Translation
 
-__all__ = ["CycleganError", "FaceTranslator", "PictureError", "Translation", "TranslationError"]
+__all__ = ["CycleganError", "FaceTranslator", "PictureError", "Studio", "Translation", "TranslationError"]
 __version__ = "0.1.0"
 
 
@@ -26,6 +27,10 @@ def __getattr__(name: str) -> Any:
         from cyclegan_core.inference.translator import FaceTranslator
 
         return FaceTranslator
+    if name == "Studio":
+        from cyclegan_core.inference.studio import Studio
+
+        return Studio
     if name == "Translation":
         from cyclegan_core.translations.translation import Translation
 

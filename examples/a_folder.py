@@ -9,11 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from cyclegan_core import CycleganError, FaceTranslator, images
-from cyclegan_core.faces.detection import find_detector
+from cyclegan_core import CycleganError, Studio, images
 from cyclegan_core.inference.descriptions import describe
-from cyclegan_core.inference.studio import Studio
-from cyclegan_core.translations.source import embedded_names
 
 
 def main() -> None:
@@ -24,9 +21,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=1.0, help="from 0, the photo as it is, to 1")
     args = parser.parse_args()
 
-    detector = find_detector()
-    translators = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
-    studio = Studio(translators, detector)
+    studio = Studio.embedded()
     chain = studio.chain(args.direction)
     args.output.mkdir(parents=True, exist_ok=True)
     for photo in sorted(path for path in args.folder.iterdir() if path.suffix.lower() in images.SUFFIXES):

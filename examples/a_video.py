@@ -9,10 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cyclegan_core import CycleganError, FaceTranslator
-from cyclegan_core.faces.detection import find_detector
-from cyclegan_core.inference.studio import Studio
-from cyclegan_core.translations.source import embedded_names
+from cyclegan_core import CycleganError, Studio
 from cyclegan_core.video.translate import translate_video
 
 
@@ -29,9 +26,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=1.0, help="from 0, the video as it is, to 1")
     args = parser.parse_args()
 
-    detector = find_detector()
-    translators = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
-    studio = Studio(translators, detector)
+    studio = Studio.embedded()
     chain = studio.chain(args.direction)
     report = translate_video(args.video, args.output, studio, chain, strength=args.strength, progress=show)
     sound = "with its sound" if report.had_sound else "without sound"

@@ -10,11 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from cyclegan_core import CycleganError, FaceTranslator, images
-from cyclegan_core.faces.detection import find_detector
+from cyclegan_core import CycleganError, FaceTranslator, Studio, images
 from cyclegan_core.inference.descriptions import describe
-from cyclegan_core.inference.studio import Studio
-from cyclegan_core.translations.source import embedded_names
 
 
 def main() -> None:
@@ -28,11 +25,10 @@ def main() -> None:
     name, revision = args.translation, None
     if not Path(name).is_dir() and "@" in name:
         name, _, revision = name.partition("@")
-    detector = find_detector()
-    custom = FaceTranslator.from_pretrained(name, revision=revision, detector=detector)
+    studio = Studio.embedded()
+    custom = FaceTranslator.from_pretrained(name, revision=revision, detector=studio.detector)
+    studio.replace("custom", custom)
     print(f"{custom.source}: {' and '.join(custom.directions)}; data: {custom.config.data_licence}")
-    others = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
-    studio = Studio({**others, "custom": custom}, detector)
     chain = studio.chain(args.direction or f"custom:{custom.directions[0]}")
 
     translated = studio.translate(images.load(args.photo), chain)

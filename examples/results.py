@@ -10,11 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclegan_core import CycleganError, FaceTranslator, images
-from cyclegan_core.faces.detection import find_detector
+from cyclegan_core import CycleganError, Studio, images
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.studio import Studio
-from cyclegan_core.translations.source import embedded_names
 
 FACES = {  # of each photo, the largest: its directions
     "barack_obama.jpg": ("to_female", "older", "younger", "to_anime"),
@@ -28,9 +25,7 @@ ROOM = 2.4  # side of the shown square, in widths of the face
 
 
 def main(target: str) -> None:
-    detector = find_detector()
-    translators = {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}
-    studio = Studio(translators, detector)
+    studio = Studio.embedded()
     rows = []
     for name, directions in FACES.items():
         photo = images.load(Path(__file__).parent / name)

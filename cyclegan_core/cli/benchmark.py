@@ -60,15 +60,9 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 
 def _studio() -> "Studio":
-    from cyclegan_core.faces.detection import find_detector
     from cyclegan_core.inference.studio import Studio
-    from cyclegan_core.inference.translator import FaceTranslator
-    from cyclegan_core.translations.source import embedded_names
 
-    detector = find_detector()
-    return Studio(
-        {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}, detector
-    )
+    return Studio.embedded()
 
 
 def _profile(studio: "Studio", direction: str, film: list[Any]) -> None:

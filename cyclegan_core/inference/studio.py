@@ -21,6 +21,7 @@ from cyclegan_core.inference.translator import (
     check_strength,
     find_faces,
 )
+from cyclegan_core.translations.source import embedded_names
 
 __all__ = ["LONGEST_CHAIN", "Chain", "Step", "Studio"]
 
@@ -37,6 +38,14 @@ class Studio:
         self._lock = threading.Lock()
         self._translators = dict(translators)
         self._detector = detector or find_detector()
+
+    @classmethod
+    def embedded(cls) -> "Studio":
+        """All translations whose weights are in this package. Raises TranslationError where they are damaged."""
+        detector = find_detector()
+        return cls(
+            {name: FaceTranslator.from_pretrained(name, detector=detector) for name in embedded_names()}, detector
+        )
 
     @property
     def detector(self) -> Detector:
