@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cyclegan_core import images
+from cyclegan_core import FaceTranslator, images
 from demo.context import PageContext
 from demo.languages.phrases import say
-from demo.tabs.photo import view
+from demo.tabs.photo import photo_state, view
 from demo.tabs.photo.actions import PhotoActions
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.photo.photo_state import CARD_SIDE
@@ -112,6 +112,25 @@ def test_photo_without_a_face_says_so_but_can_be_translated_as_a_whole(actions: 
     assert b"AI-altered (stripes: to stripes)" in saved(actions, state, form=JPEG).read_bytes()
     shown, _, _ = actions.edit(event(step=MALE), state)
     assert shown["status"] == none
+
+
+def test_direction_that_hardly_changes_a_face_is_dimmed_and_says_so(
+    actions: PhotoActions, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, _ = opened(actions, photo)
+    assert not any(card["idle"] for card in shown["cards"])
+    monkeypatch.setattr(photo_state, "LEAST_CHANGE", 255)
+    shown, _ = opened(actions, photo)
+    assert [card["step"] for card in shown["cards"] if card["idle"]] == [FEMALE, MALE]
+    assert shown["status"] == say("photo.hardly_changed")
+
+
+def test_a_woman_to_female_is_such_a_direction_and_to_male_is_not() -> None:
+    gender = FaceTranslator.from_pretrained("gender")
+    woman = images.load(next(path for path in EXAMPLES if path.name == "astronaut.jpg"))
+    faces = [max(gender.find_faces(woman), key=lambda face: face.width)]
+    idle = {way: photo_state.is_left_alone(gender.generate(woman, way, faces)) for way in gender.directions}
+    assert idle == {"to_female": True, "to_male": False}
 
 
 def test_example_shows_what_the_page_does_before_there_is_a_photo(context: PageContext, runs: list[str]) -> None:

@@ -20,7 +20,7 @@ from demo.languages.phrases import inside_sentence, say, say_count
 from demo.pictures import for_the_screen, generate, result_suffix
 from demo.server.gradio_patches import upload_folder
 from demo.tabs.photo import view
-from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState, draw, draw_face, portrait_alignment
+from demo.tabs.photo.photo_state import CARD_SIDE, PhotoState, draw, draw_face, is_left_alone, portrait_alignment
 from demo.tabs.photo.saving import file_words, made_by, save_picture
 from demo.tabs.photo.sharing import comparison, save_loop
 
@@ -230,6 +230,7 @@ class PhotoActions:
         first, more = self._directions(bool(state.faces))
         pictures = {step: view.file_url(path) for step, path in self._cards(state, first, picture).items()}
         several = len(state.faces) > 1
+        idle = {step for _, step in first if state.faces and is_left_alone(self._of_card(state, step))}
         active = state.active
         step = state.steps[active] if active is not None else (state.steps[0] if len(set(state.steps)) == 1 else None)
         shown: View = {
@@ -239,7 +240,7 @@ class PhotoActions:
             "after": view.file_url(after) if state.is_altered else None,
             "faces": [view.file_url(portrait) for portrait in state.portraits],
             "face": -1 if active is None else active,
-            "cards": view.cards([(say("photo.as_it_is"), ""), *first] if several else first, pictures),
+            "cards": view.cards([(say("photo.as_it_is"), ""), *first] if several else first, pictures, idle),
             "more": view.cards(more, {}),
             "step": step,
             "thens": self._context.labelled(),
@@ -269,6 +270,9 @@ class PhotoActions:
                 paths[step] = self._write(made, "card.jpg", made_by=made_by([chain], 1.0))
         return paths
 
+    def _of_card(self, state: PhotoState, step: str) -> "tuple[Layer, ...]":
+        return state.generated.get((state.card_face, self._chain(step)), ())
+
     def _write_after(self, state: PhotoState, strength: float) -> str:
         if not state.is_altered:
             return state.before
@@ -292,6 +296,8 @@ class PhotoActions:
         done, count = sum(map(bool, state.chains)), len(state.faces)
         if done == 0:
             return say("photo.untouched")
+        if all(is_left_alone(layers) for layers in state.layers if layers):
+            return say("photo.hardly_changed")
         if done < count:
             return say("photo.some_done", done=done, count=count, seconds=seconds)
         return say_count("photo.done", count, seconds=seconds)

@@ -10,6 +10,7 @@ from demo.languages.phrases import say
 from demo.pictures import for_the_screen
 from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo import view
+from demo.tabs.photo.photo_state import is_left_alone
 
 FILE, STEP = "astronaut.jpg", "age:older"  # which does something for everybody whose photo comes next
 
@@ -21,16 +22,15 @@ class ExampleView:
         self._context = context
         self._lock = threading.Lock()
         self._weights: list[Any] = []
-        self._view: dict[str, Any] = {}
-        self._pictures: dict[str, str] = {}
+        self._made_of_example: tuple[dict[str, Any], dict[str, str], set[str]] = {}, {}, set()
 
     def get(self) -> dict[str, Any]:
         """The value of `photo_view`. Waits until the translations are loaded; raises gr.Error."""
         with visitor_errors():
-            shown, pictures = self._made()
+            shown, pictures, idle = self._made()
             first, more = view.split_directions(self._context, has_faces=True)
             return shown | {
-                "cards": view.cards(first, pictures),
+                "cards": view.cards(first, pictures, idle),
                 "more": view.cards(more, {}),
                 "thens": self._context.labelled(),
                 "save": view.save_choices(0),
@@ -42,16 +42,16 @@ class ExampleView:
         with visitor_errors():
             return self._made()[1]
 
-    def _made(self) -> tuple[dict[str, Any], dict[str, str]]:
+    def _made(self) -> tuple[dict[str, Any], dict[str, str], set[str]]:
         with self._lock:
             studio = self._context.studio()
             weights = [studio.detector, *studio.translators.values()]
             if weights != self._weights:
-                self._view, self._pictures = self._make()
+                self._made_of_example = self._make()
                 self._weights = weights
-            return self._view, self._pictures
+            return self._made_of_example
 
-    def _make(self) -> tuple[dict[str, Any], dict[str, str]]:
+    def _make(self) -> tuple[dict[str, Any], dict[str, str], set[str]]:
         """Without words, which each visitor gets in their language.
 
         Its pictures are data URLs, as files would be deleted after ten minutes.
@@ -75,4 +75,4 @@ class ExampleView:
             "step": chosen,
             "form": view.JPEG,
         }
-        return shown, pictures
+        return shown, pictures, {step for step, layers in each.items() if is_left_alone(layers)}

@@ -133,12 +133,13 @@ function edit(changes) {
   send('edit', { face: view.face, ...choices(), ...changes });
 }
 
-function card({ step, label, picture }) {
+function card({ step, label, picture, idle }) {
   const item = make('button', { type: 'button', className: 'photo-card' });
   item.dataset.step = step;
   item.setAttribute('aria-pressed', step === view.step);
   if (picture) item.append(make('img', { src: picture, alt: '', width: 96, height: 96 }));
   item.append(make('span', { textContent: label }));
+  if (idle) Object.assign(item, { className: 'photo-card photo-idle', title: phrase('photo.hardly_changes') });
   item.addEventListener('click', () => {
     root.querySelectorAll('.photo-card').forEach((other) => other.setAttribute('aria-pressed', other === item));
     edit({ step });

@@ -1,7 +1,7 @@
 """What the browser shows on the Photo tab: the JSON value of one gr.HTML, which `view.js` renders."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -59,9 +59,16 @@ def split_directions(context: PageContext, *, has_faces: bool) -> tuple[Choices,
     return (first, rest) if first else (rest, [])
 
 
-def cards(choices: Choices, pictures: Mapping[str, str]) -> list[dict[str, str | None]]:
-    """JSON of cards. pictures: addresses by step; a card without one shows its label only."""
-    return [{"step": step, "label": label, "picture": pictures.get(step)} for label, step in choices]
+def cards(
+    choices: Choices, pictures: Mapping[str, str], idle: Collection[str] = ()
+) -> list[dict[str, str | bool | None]]:
+    """JSON of cards.
+
+    pictures: addresses by step; a card without one shows its label only. idle: steps that hardly change the face.
+    """
+    return [
+        {"step": step, "label": label, "picture": pictures.get(step), "idle": step in idle} for label, step in choices
+    ]
 
 
 def file_url(path: str) -> str:
