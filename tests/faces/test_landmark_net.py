@@ -100,7 +100,7 @@ def test_training_brings_the_error_down(
         (line,) = (line for line in capsys.readouterr().out.splitlines() if "first look" in line)
         return float(line.split()[-2])
 
-    assert error(60) < 0.8 * error(2)
+    assert error(30) < 0.8 * error(2)
     LandmarkFinder(tmp_path / "net.safetensors")
 
 

@@ -137,8 +137,8 @@ def test_a_browser_gets_a_cookie_and_addresses_of_the_site(site: Site) -> None:
 
 
 def test_the_queue_and_the_webcam_of_programs_without_cookies(site: Site) -> None:
-    uploads = load.run(site.address, load.Uploader, 4, 8)
-    assert (uploads.errors, uploads.foreign, sum(uploads.done.values())) == ({}, 0, 8)
+    uploads = load.run(site.address, load.Uploader, 8, 16)
+    assert (uploads.errors, uploads.foreign, sum(uploads.done.values())) == ({}, 0, 16)
     assert max(uploads.places) > 1, "people are told their place while they wait"
     frames = load.run(site.address, load.Camera, 2, 6)
     assert (frames.errors, frames.foreign, sum(frames.done.values())) == ({}, 0, 6)

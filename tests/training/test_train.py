@@ -1,5 +1,6 @@
 """Training: it resumes exactly, survives kills, refuses what does not fit, and leaves a usable translation."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -210,7 +211,8 @@ def arguments(crops: Path, output: Path, *more: str) -> list[str]:
 
 
 def command(crops: Path, output: Path, *more: str) -> list[str]:
-    script = "import sys; from train import run; from train.config import presets;"
+    script = "import signal, sys; from train import run; from train.config import presets;"
+    script += "signal.signal(signal.SIGHUP, signal.SIG_DFL);"  # which is ignored where the tests run under nohup
     script += "from tests.training.test_train import TINY;"
     script += "presets.PRESETS['tiny'] = TINY; sys.exit(run.main(sys.argv[1:]))"
     return [sys.executable, "-c", script, *arguments(crops, output, *more)]
@@ -218,10 +220,12 @@ def command(crops: Path, output: Path, *more: str) -> list[str]:
 
 def start(crops: Path, output: Path, *more: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command(crops, output, *more), cwd=ROOT, env=environment, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
+    atexit.register(process.kill)  # a test that fails leaves it behind
+    return process
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
@@ -241,15 +245,15 @@ def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_killed_again_and_again_ends_with_the_same_weights(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run.main(arguments(crops, tmp_path / "whole", "--pictures", "300")) == 0
+    assert run.main(arguments(crops, tmp_path / "whole", "--pictures", "160")) == 0
     for moment in (0.0, 0.5):  # seconds after the first checkpoint: in a step, in a snapshot, wherever it is
-        process = start(crops, tmp_path / "killed", "--pictures", "300")
+        process = start(crops, tmp_path / "killed", "--pictures", "160")
         wait_for(tmp_path / "killed" / "checkpoint.pt", process)
         time.sleep(moment)
         process.kill()
         process.communicate(timeout=60)
     capsys.readouterr()
-    assert run.main(arguments(crops, tmp_path / "killed", "--pictures", "300")) == 0
+    assert run.main(arguments(crops, tmp_path / "killed", "--pictures", "160")) == 0
     assert "Resumed after" in capsys.readouterr().out
     one, other = (weights(Translation.load(tmp_path / name / "translation")) for name in ("whole", "killed"))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
