@@ -12,6 +12,7 @@ from PIL import Image
 from cyclegan_core import FaceTranslator, images
 from demo.context import PageContext
 from demo.languages.phrases import say
+from demo.tabs.photo import actions as actions_module
 from demo.tabs.photo import photo_state, view
 from demo.tabs.photo.actions import PhotoActions
 from demo.tabs.photo.example import ExampleView
@@ -125,6 +126,16 @@ def test_direction_that_hardly_changes_a_face_is_dimmed_and_says_so(
     assert shown["status"] == say("photo.hardly_changed")
 
 
+def test_a_new_photo_begins_in_a_direction_that_shows_something(
+    actions: PhotoActions, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions_module, "FAVOURITES", (MALE,))
+    assert opened(actions, photo)[0]["step"] == MALE
+    assert opened(actions, photo, step=FEMALE)[0]["step"] == FEMALE, "where nothing was chosen before"
+    monkeypatch.setattr(photo_state, "LEAST_CHANGE", 255)
+    assert opened(actions, photo)[0]["step"] == FEMALE, "the first on offer where no favourite does"
+
+
 def test_a_woman_to_female_is_such_a_direction_and_to_male_is_not() -> None:
     gender = FaceTranslator.from_pretrained("gender")
     woman = images.load(next(path for path in EXAMPLES if path.name == "astronaut.jpg"))
@@ -136,7 +147,7 @@ def test_a_woman_to_female_is_such_a_direction_and_to_male_is_not() -> None:
 def test_example_shows_what_the_page_does_before_there_is_a_photo(context: PageContext, runs: list[str]) -> None:
     example = ExampleView(context)
     shown = example.get()
-    assert (shown["status"], shown["photo"], shown["step"]) == (say("photo.example_shown"), None, FEMALE)
+    assert (shown["status"], shown["photo"], shown["step"]) == (say("photo.example_shown"), None, MALE)
     assert steps_of(shown["cards"]) == [FEMALE, MALE]
     pictures = [shown["before"], shown["after"], *(card["picture"] for card in shown["cards"])]
     assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures), "files would be deleted"

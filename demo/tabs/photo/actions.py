@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.composition import Layer
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
 
+FAVOURITES = ("age:older", "age:younger")  # which show something on most people, whatever their sex
+
 View = dict[str, Any]
 Result = tuple[View, PhotoState, Any]
 
@@ -45,15 +47,17 @@ class PhotoActions:
     def open_photo(self, event: gr.EventData) -> Result:
         """Finds the faces of an uploaded photo, or of an example, and translates them.
 
-        Event data: `path` of the upload or the number of an `example`; `step`, or nothing for the first direction;
+        Event data: `path` of the upload or the number of an `example`; `step`, or nothing for one that shows something;
         `then` and `strength`.
         Returns the view, the state, and paths and caption for the history.
         """
         with visitor_errors():
             path = self._chosen_file(event)
             photo = self._context.read_photo(path)
-            opened = self._look_at(photo, path, self._step(event), self._then(event))
-            translated = self._translated(opened, photo.pixels)
+            opened = self._look_at(photo, path, self._then(event))
+            step = self._step(event)
+            step = self._favourite(opened, photo.pixels) if step is None else step
+            translated = self._translated(replace(opened, steps=(step,) * len(opened.steps)), photo.pixels)
             return self._shown(translated, self._strength(event), photo.pixels, is_new=True)
 
     def edit(self, event: gr.EventData, state: PhotoState | None) -> Result:
@@ -160,14 +164,11 @@ class PhotoActions:
 
     # --- working on the photo
 
-    def _look_at(self, photo: images.Picture, path: Path, step: str | None, then: str) -> PhotoState:
-        """The state of a new photo. step: the direction for all faces, None for the first on offer."""
+    def _look_at(self, photo: images.Picture, path: Path, then: str) -> PhotoState:
+        """The state of a new photo, in no direction yet."""
         picture = photo.pixels
         faces = tuple(self._context.studio().find_faces(picture))
         shown = for_the_screen(photo.on_white)
-        if step is None:
-            first, _ = self._directions(True)
-            step = first[0][1] if faces and first else ""
         portraits = [portrait_alignment(face, CARD_SIDE).crop(picture) for face in faces if len(faces) > 1]
         return PhotoState(
             token=secrets.token_hex(8),
@@ -177,11 +178,23 @@ class PhotoActions:
             scale=shown.shape[1] / picture.shape[1],
             before=self._write(shown, "before.jpg"),
             portraits=tuple(self._write(portrait, "face.jpg") for portrait in portraits),
-            steps=(step,) * max(1, len(faces)),
+            steps=("",) * max(1, len(faces)),
             then=then,
             form=result_suffix(photo, path),
             notes=(*photo.notes, say("photo.animation")) if photo.frames > 1 else photo.notes,
         )
+
+    def _favourite(self, state: PhotoState, picture: NDArray[np.uint8]) -> str:
+        """The first of FAVOURITES that changes the largest face, or else the first direction on offer."""
+        first, _ = self._directions(bool(state.faces))
+        offered = [step for _, step in first]
+        if not state.faces or not offered:
+            return ""
+        for step in filter(offered.__contains__, FAVOURITES):
+            (layers,) = self._generate(state, [(state.card_face, self._chain(step))], picture)
+            if not is_left_alone(layers):
+                return step
+        return offered[0]
 
     def _translated(self, state: PhotoState, picture: NDArray[np.uint8] | None = None) -> PhotoState:
         """The state after the networks have run for its chosen directions, as far as they are new."""

@@ -8,6 +8,7 @@ const [facesList, cardsList, more, options, save] = ['.photo-faces', '.photo-car
 const file = find('.photo-choose input');
 const [button, share] = save.querySelectorAll('button');
 let view = null; // the last whole value
+let hasChosen = false; // a direction
 let opening = 0; // counts photos, so that a late upload does not replace a newer one
 let preview = null; // address of the photo that is being opened, made here
 
@@ -41,9 +42,9 @@ function choices() {
   return { strength: options.strength.valueAsNumber, then: options.then.value };
 }
 
-// A new photo begins in the direction of the last one.
+// A new photo begins in the direction that was chosen for the last one, or else in one that the server finds for it.
 function wanted() {
-  return view?.step ? { step: view.step } : {};
+  return hasChosen && view?.step ? { step: view.step } : {};
 }
 
 // --- requests, one after the other
@@ -127,7 +128,7 @@ document.addEventListener('paste', (event) => {
 
 function edit(changes) {
   if (!view) return;
-  if (!view.photo) return openExample(view.example, 'step' in changes ? { step: changes.step } : wanted());
+  if (!view.photo) return openExample(view.example, { step: changes.step ?? view.step });
   busy();
   view.face = changes.face ?? view.face; // at once, so that a card clicked meanwhile is for this face
   send('edit', { face: view.face, ...choices(), ...changes });
@@ -142,6 +143,7 @@ function card({ step, label, picture, idle }) {
   if (idle) Object.assign(item, { className: 'photo-card photo-idle', title: phrase('photo.hardly_changes') });
   item.addEventListener('click', () => {
     root.querySelectorAll('.photo-card').forEach((other) => other.setAttribute('aria-pressed', other === item));
+    hasChosen = true;
     edit({ step });
   });
   return item;
