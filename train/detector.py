@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
@@ -153,7 +154,10 @@ class Run:
         self._student = new_network().to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         checkpoint = folder / "checkpoint.pt"
         if init and not checkpoint.exists():
-            self._student.load_state_dict(read_weights(init))
+            try:
+                self._student.load_state_dict(read_weights(init))
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise CycleganError(f"--init: {init.name} is no detector.safetensors of such a run") from error
         self._average = copy.deepcopy(self._student).eval()
         self._optimiser = torch.optim.AdamW(self._student.parameters(), learning_rate, weight_decay=WEIGHT_DECAY)
         self.seen = self.steps = 0

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from cyclegan_core import images
+from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.embedded_detector import WEIGHTS, EmbeddedDetector
 from cyclegan_core.faces.retinaface import CENTRE_VARIANCE, SIZE_VARIANCE, _anchors, new_network, read_weights
 from tests import ROOT
@@ -113,3 +115,14 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path: Path) -> None:
     begun.save()
     expected, saved = read_weights(WEIGHTS), read_weights(tmp_path / "run" / "detector.safetensors")
     assert all(torch.equal(saved[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights", "another network"])
+def test_a_start_that_is_no_detector_is_a_sentence(tmp_path: Path, content: bytes | str | None) -> None:
+    file = tmp_path / "start.safetensors"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content:
+        save_file({"weight": torch.zeros(2)}, file)
+    with pytest.raises(CycleganError, match=r"start\.safetensors is no "):
+        Run(tmp_path / "run", 10, 1e-3, file)
