@@ -111,7 +111,8 @@ def test_face_is_translated_live_and_the_translation_switched(camera: Camera) ->
     camera.visit.screenshot("webcam-idle")
     expect(camera.button("Stop")).to_be_disabled()
     examples = camera.page.evaluate(CARDS)
-    assert len(examples) >= 5
+    assert len(examples) == 6
+    assert "To photo" in camera.page.locator(".webcam [name=then]").inner_text(), "a drawing before the camera is rare"
     camera.start()
     expect(camera.page.locator(".webcam-readout")).to_have_text(re.compile(r"^[\d.]+ frames/s · \d+ ms$"))
     assert float(camera.page.locator(".webcam-readout").inner_text().split()[0]) > 0

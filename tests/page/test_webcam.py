@@ -114,7 +114,7 @@ def test_cards_show_the_own_face_in_each_direction(webcam: Webcam, monkeypatch: 
 
 def test_translations_on_offer_are_named(webcam: Webcam) -> None:
     answer = webcam.offer({})
-    assert answer["choices"] == [("To female", "gender:to_female"), ("To male", "gender:to_male")]
+    assert answer["choices"] == [("To female", "gender:to_female"), ("To male", "gender:to_male")] == answer["thens"]
     pictures = answer["pictures"]
     assert set(pictures) == {"", "gender:to_female", "gender:to_male"}
     assert len(set(pictures.values())) == 3, "a face in each direction, and the original"

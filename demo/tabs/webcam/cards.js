@@ -20,8 +20,8 @@ async function fillChoices() {
     return label;
   });
   find('[data-choices]').replaceChildren(...pills);
-  form.then.replaceChildren(...[[phrase('nothing_more'), ''], ...answer.choices].map(([words, step]) => new Option(words, step)));
-  form.then.value = choices.some(([, step]) => step === then) ? then : '';
+  form.then.replaceChildren(...[[phrase('nothing_more'), ''], ...answer.thens].map(([words, step]) => new Option(words, step)));
+  form.then.value = answer.thens.some(([, step]) => step === then) ? then : '';
 }
 
 // The own face in every direction. Beside the stream, which does not wait for it.

@@ -20,6 +20,7 @@ from demo.languages.phrases import say
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
 from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo.example import ExampleView
+from demo.tabs.photo.view import FOR_DRAWINGS
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.slow_mode import add_slow_mode
 
@@ -51,10 +52,15 @@ class Webcam:
         return FaceStream(self._context.studio())
 
     def offer(self, message: object) -> Answer:
-        """Returns the translations: `choices`, pairs of label and step, and the `pictures` of their cards by step."""
+        """Returns the translations: `choices` and `thens`, pairs of label and step, and `pictures` of cards by step.
+
+        Those for drawings are among the `thens` alone, as a camera shows people.
+        """
         with _AnsweringErrors() as reply:
             self._context.studio()
-            reply.answer = {"choices": self._context.labelled(), "pictures": self._example.pictures()}
+            thens = self._context.labelled()
+            choices = [choice for choice in thens if choice[1] not in FOR_DRAWINGS]
+            reply.answer = {"choices": choices or thens, "thens": thens, "pictures": self._example.pictures()}
         return reply.answer
 
     def begin(self, message: object) -> Answer:
