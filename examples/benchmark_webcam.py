@@ -62,6 +62,9 @@ class Identity(Webcam):
         assert isinstance(message, dict)
         return {"picture": message["picture"], "faces": 1}
 
+    async def cards(self, message: object) -> Answer:
+        return {"pictures": {}}
+
 
 @contextmanager
 def page_of(webcam: Webcam) -> Iterator[str]:
@@ -106,7 +109,7 @@ def main() -> None:
             executable_path=next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None),
             args=["--no-sandbox", "--disable-gpu", *CAMERA, f"--use-file-for-fake-video-capture={shown}"],
         )
-        directions = arguments.directions or [words for words, _ in context.choices()]
+        directions = arguments.directions or [words for words, _ in Webcam(context).offer({})["choices"]]
         print(f"{'':28s} frames/s  median ms  95 % ms  of the identity's rate")
         unit = 0.0
         for name, webcam in [("identity", Identity(context)), *((name, Webcam(context)) for name in directions)]:

@@ -1,6 +1,6 @@
 // The cards of the directions: the example's face until the camera shows one, then that.
 
-const CARDS_EVERY = 5000; // ms between two looks of the own face on the cards
+const CARDS_EVERY = 15000; // ms between two looks of the own face on the cards; every 5 s it took a tenth of the frames
 const FLUENT = 400; // ms of latency, above which the server has better to do than cards
 let cardPictures = {}; // step -> address of the own face, once there was one
 let cardsAt = -Infinity; // when they were asked for
