@@ -63,8 +63,8 @@ def measure(
     for direction, generator in generators.items():
         other = Direction.B_TO_A if direction is Direction.A_TO_B else Direction.A_TO_B
         before, target, back = splits[direction].pictures, splits[other].pictures, generators.get(other)
-        size = config.crop.size if config.crop else before.shape[-1]
-        shown = show_translated(generator, before, Look.of(config, size), direction)
+        look = Look.of(config, before.shape[-1])
+        shown = show_translated(generator, before, look, direction)
         after = torch.from_numpy(shown).permute(0, 3, 1, 2).contiguous()
         each = _of_each(before, after, who, is_b=direction is Direction.B_TO_A, faces=config.crop is not None)
         own, others = metrics.likeness_to_own_and_others(encode(who.encoder, after), encode(who.encoder, before))
@@ -80,7 +80,7 @@ def measure(
             "kid_share": round(made["kid"] / max(untouched["kid"], 1e-9), 3),
             "likeness_own": round(own, 3),
             "likeness_others": round(others, 3),
-            **({"cycle": round(metrics.cycle_error(generator, back, before, size=size), 2)} if back else {}),
+            **({"cycle": round(metrics.cycle_error(generator, back, before, size=look.size), 2)} if back else {}),
             "variety": round(metrics.variety(before, after), 2),
             "feature_variety": round(
                 metrics.feature_variety(encode(who.encoder, before), encode(who.encoder, after)), 2

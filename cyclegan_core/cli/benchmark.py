@@ -35,12 +35,12 @@ def add_command(subparsers: Any, epilog: str) -> None:
 
 
 def _benchmark(options: argparse.Namespace) -> int:
-    from cyclegan_core import benchmark, images
+    from cyclegan_core import Studio, benchmark, images
 
     if not options.photo.exists():
         raise CycleganError(f"{options.photo.name} is not here: name a photo with a face")
     photo = images.load(options.photo)
-    studio = _studio()
+    studio = Studio.embedded()
     if not studio.find_faces(photo):
         raise CycleganError(f"no face found in {options.photo.name}: name a photo with a face")
     if options.profile:
@@ -57,12 +57,6 @@ def _benchmark(options: argparse.Namespace) -> int:
     else:
         print(f"{'peak memory':58s} {memory / 2**20:8.0f} MiB")
     return 0
-
-
-def _studio() -> "Studio":
-    from cyclegan_core.inference.studio import Studio
-
-    return Studio.embedded()
 
 
 def _profile(studio: "Studio", direction: str, film: list[Any]) -> None:

@@ -24,22 +24,15 @@ from tests.support.photo_tab import (
     MALE,
     RIGHT,
     STRIPES,
-    actions,
     changed,
-    context,
     event,
     file_of,
     opened,
-    photo,
     picture_of,
-    runs,
     saved,
     steps_of,
-    uploads,
     wall,
 )
-
-__all__ = ["actions", "context", "photo", "runs", "uploads"]  # fixtures
 
 pytestmark = pytest.mark.usefixtures("uploads")
 

@@ -12,25 +12,7 @@ from demo.languages.phrases import say
 from demo.pictures import SHOWN_SIDE
 from demo.tabs.photo.actions import PhotoActions
 from demo.tabs.photo.view import COMPARISON, JPEG, LOOP, PNG, WHOLE
-from tests.support.photo_tab import (
-    LEFT,
-    MALE,
-    RIGHT,
-    actions,
-    changed,
-    context,
-    event,
-    file_of,
-    opened,
-    photo,
-    picture_of,
-    runs,
-    saved,
-    uploads,
-    wall,
-)
-
-__all__ = ["actions", "context", "photo", "runs", "uploads"]  # fixtures
+from tests.support.photo_tab import LEFT, MALE, RIGHT, changed, event, file_of, opened, picture_of, saved, wall
 
 pytestmark = pytest.mark.usefixtures("uploads")
 

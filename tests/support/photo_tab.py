@@ -1,24 +1,16 @@
-"""The Photo tab with two faces in every picture: fixtures, and what the browser sends and gets."""
+"""The Photo tab with two faces in every picture: what the browser sends and gets."""
 
-import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import gradio as gr
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from cyclegan_core.faces.alignment import TIGHT_TEMPLATE
 from cyclegan_core.faces.face import Face
-from cyclegan_core.inference.registry import TranslationRegistry
-from cyclegan_core.translations.catalog import CATALOG, Entry
-from cyclegan_core.translations.translation import Translation
-from demo.context import PageContext
-from demo.server.files import Files
 from demo.tabs.photo.actions import PhotoActions
 from demo.tabs.photo.photo_state import PhotoState
 from demo.tabs.photo.view import PNG, WHOLE
@@ -37,65 +29,6 @@ class TwoFaces:
             return []
         points = np.array(TIGHT_TEMPLATE)
         return [Face(b, 0.99, (points * (b[2] - b[0]) + b[:2]).astype(np.float32)) for b in (LEFT, RIGHT)]
-
-
-@pytest.fixture(scope="module")
-def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageContext]:
-    """With a translation of faces, and one of whole pictures."""
-    loaded = Translation.load(tiny_translation)
-    names = dict(zip(loaded.config.directions, ("to_stripes", "to_plain"), strict=True))
-    config = dataclasses.replace(loaded.config, name="stripes", directions=names, crop=None)
-    folder = tmp_path_factory.mktemp("translations") / "stripes"
-    Translation(config, loaded.generators).save(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        patch.setenv("CYCLEGAN_STRIPES_REPO", str(folder))
-        registry = TranslationRegistry([CATALOG[0], Entry("stripes", "Stripes", {})])
-        registry.load()
-        registry.studio.replace_detector(TwoFaces())
-        yield PageContext(registry, Files(tmp_path_factory.mktemp("files")))
-
-
-@pytest.fixture(scope="module")
-def actions(context: PageContext) -> PhotoActions:
-    return PhotoActions(context)
-
-
-@pytest.fixture
-def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Gradio's folder for what visitors send."""
-    folder = tmp_path / "uploads"
-    folder.mkdir()
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
-    return folder
-
-
-@pytest.fixture
-def photo(uploads: Path) -> Path:
-    return picture_of(uploads / "people.png")
-
-
-@pytest.fixture
-def runs(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is worked on during a test: `find`, or a direction and the number of faces it is given."""
-    runs: list[str] = []
-    studio = context.studio()
-    find = studio.find_faces
-
-    def noted_find(picture: Any) -> Any:
-        runs.append("find")
-        return find(picture)
-
-    monkeypatch.setattr(studio, "find_faces", noted_find)
-    for translator in studio.translators.values():
-        generate = translator.generate
-
-        def noted(picture: Any, way: str, faces: Any = (), *, generate: Any = generate) -> Any:
-            runs.append(f"{way} {len(faces)}")
-            return generate(picture, way, faces)
-
-        monkeypatch.setattr(translator, "generate", noted)
-    return runs
 
 
 def picture_of(path: Path, size: tuple[int, int] = (400, 200)) -> Path:

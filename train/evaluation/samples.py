@@ -60,9 +60,10 @@ def show_translated(
     shown = pictures.cpu().numpy().transpose(0, 2, 3, 1).copy(order="C")
     alignment = Alignment(np.eye(2, 3), shown.shape[1])
     device = next(generator.parameters()).device
+    limit = look.sharpness.get(Direction(direction))
     for start in range(0, len(shown), batch):
         part = shown[start : start + batch]
-        small = [softened(_resized(p, look.size), look.sharpness.get(Direction(direction))) for p in part]
+        small = [softened(_resized(p, look.size), limit) for p in part]
         x = to_float(torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)).to(device)
         y = generator(x).float()
         made = (y - x) * (127.5 * look.gain) if look.output == "change" else (y + 1) * 127.5
