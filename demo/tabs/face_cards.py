@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from demo.context import PageContext
 from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
-from demo.tabs.photo.view import data_url
+from demo.tabs.photo.view import Choices, data_url
 
 if TYPE_CHECKING:
     from cyclegan_core.faces.face import Face
@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 FACE_CARDS = "face-cards"  # class of the components that are shown as cards
 
 
-def generate_each(context: PageContext, picture: NDArray[np.uint8], face: "Face") -> "dict[str, tuple[Layer, ...]]":
-    """One face of an RGB uint8 (H, W, 3) picture in every direction for faces, by step; under "" as it is."""
+def generate_each(
+    context: PageContext, picture: NDArray[np.uint8], face: "Face", choices: Choices | None = None
+) -> "dict[str, tuple[Layer, ...]]":
+    """One face of an RGB uint8 (H, W, 3) picture in every direction for faces, by step; under "" as it is.
+
+    choices: the directions that there are cards of; None for all on offer.
+    """
     studio = context.studio()
-    chains = {step: studio.chain(step) for _, step in context.choices()}
+    chains = {step: studio.chain(step) for _, step in choices or context.choices()}
     chains = {step: chain for step, chain in chains.items() if not studio.needs_no_face(chain)}
     layers = studio.generate(picture, [face] * len(chains), list(chains.values())) if chains else ()
     return {"": (), **dict(zip(chains, layers, strict=True))}

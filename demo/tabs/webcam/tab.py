@@ -20,7 +20,7 @@ from demo.languages.phrases import say
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
 from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo.example import ExampleView
-from demo.tabs.photo.view import FOR_DRAWINGS
+from demo.tabs.photo.view import FOR_DRAWINGS, Choices
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.slow_mode import add_slow_mode
 
@@ -59,8 +59,7 @@ class Webcam:
         with _AnsweringErrors() as reply:
             self._context.studio()
             thens = self._context.labelled()
-            choices = [choice for choice in thens if choice[1] not in FOR_DRAWINGS]
-            reply.answer = {"choices": choices or thens, "thens": thens, "pictures": self._example.pictures()}
+            reply.answer = {"choices": _for_people(thens), "thens": thens, "pictures": self._example.pictures()}
         return reply.answer
 
     def begin(self, message: object) -> Answer:
@@ -118,7 +117,8 @@ class Webcam:
             def work() -> Answer:
                 frame = frames.decode(picture)
                 face = max(self._context.studio().find_faces(frame), key=lambda face: face.width, default=None)
-                each = generate_each(self._context, frame, face) if face else {}
+                choices = _for_people(self._context.choices())
+                each = generate_each(self._context, frame, face, choices) if face else {}
                 return {"pictures": card_pictures(frame, face, each) if face else {}}
 
             reply.answer = await self._turns.take(work, lambda: None)
@@ -166,6 +166,11 @@ class _AnsweringErrors:
             log_traceback(error)
             self.answer = {"error": say("error.webcam")}
         return error is None or isinstance(error, Exception)
+
+
+def _for_people(choices: Choices) -> Choices:
+    """Those that are no directions for drawings alone, where there are such."""
+    return [choice for choice in choices if choice[1] not in FOR_DRAWINGS] or choices
 
 
 def _fields(message: object) -> dict[str, Any]:
