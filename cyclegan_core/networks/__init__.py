@@ -9,6 +9,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks.conditioned import Conditioned
 from cyclegan_core.networks.discriminators import MultiscaleDiscriminator, PatchDiscriminator, PixelDiscriminator
 from cyclegan_core.networks.generators import MobileResnetGenerator, ResnetGenerator
+from cyclegan_core.networks.projected_discriminator import ProjectedDiscriminator
 from cyclegan_core.networks.two_headed_discriminator import TwoHeadedDiscriminator
 from cyclegan_core.networks.unet import UnetGenerator
 from cyclegan_core.networks.unet_resnet import UnetResnetGenerator
@@ -21,6 +22,7 @@ __all__ = [
     "MultiscaleDiscriminator",
     "PatchDiscriminator",
     "PixelDiscriminator",
+    "ProjectedDiscriminator",
     "ResnetGenerator",
     "TwoHeadedDiscriminator",
     "UnetGenerator",
@@ -38,6 +40,7 @@ DISCRIMINATORS: dict[str, type[nn.Module]] = {
     "PatchDiscriminator": PatchDiscriminator,
     "PixelDiscriminator": PixelDiscriminator,
     "MultiscaleDiscriminator": MultiscaleDiscriminator,
+    "ProjectedDiscriminator": ProjectedDiscriminator,
     "TwoHeadedDiscriminator": TwoHeadedDiscriminator,
 }
 

@@ -9,7 +9,6 @@ from torch import nn
 
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.networks import (
-    DISCRIMINATORS,
     MultiscaleDiscriminator,
     PatchDiscriminator,
     PixelDiscriminator,
@@ -84,7 +83,7 @@ def test_every_discriminator_learns(name: str, arguments: dict[str, Any], norm: 
         assert math.isfinite(float(parameter.grad.abs().sum())), parameter_name
 
 
-@pytest.mark.parametrize("name", [name for name in DISCRIMINATORS if name != "TwoHeadedDiscriminator"])  # has no norms
+@pytest.mark.parametrize("name", ["PatchDiscriminator", "PixelDiscriminator", "MultiscaleDiscriminator"])
 def test_spectral_normalisation_bounds_every_convolution(name: str) -> None:
     torch.manual_seed(0)
     arguments: dict[str, Any] = {"channels": 8, "norm": "none", "spectral": True}
