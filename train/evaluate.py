@@ -189,7 +189,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--keeps", type=Path, nargs="+", metavar="SET", help="two domains of what must stay: sex for a change of age"
     )
-    parser.add_argument("--features", choices=("auto", "inception", "own"), default="auto", help="for FID and KID")
+    features = ("auto", "inception", "imagenet", "own")
+    parser.add_argument("--features", choices=features, default="auto", help="for FID and KID (the first to be had)")
     parser.add_argument("--inception-weights", type=Path, help="torch-fidelity's file, where it cannot be downloaded")
     parser.add_argument("--pictures", type=whole_number(2), help="test pictures of each domain (all)")
     parser.add_argument("--output", type=Path, required=True, help="gets metrics.json and the sheet")

@@ -15,6 +15,8 @@ from cyclegan_core.networks.pretrained_features import CHANNELS, PretrainedFeatu
 
 _HALVINGS = (3, 2, 1, 0)  # of each map, before its scores
 WIDEST = 256  # channels of a head
+# Pixels are as much smaller than features; as spectral norm limits slopes, their head could not speak up otherwise.
+PIXEL_GAIN = 8.0
 FOLDED = 4  # side of the square of pixels that is folded into the channels of the head for pixels
 
 
@@ -54,7 +56,7 @@ class ProjectedDiscriminator(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         check_size(x, self.smallest)
-        scores = [self.pixels(x)]
+        scores = [self.pixels(PIXEL_GAIN * x)]
         if x.shape[-2:] != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=x.shape[-1] > self.size)
         maps = self._features[0](x)

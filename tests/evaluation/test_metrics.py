@@ -3,13 +3,17 @@
 import socket
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cyclegan_core.errors import CycleganError
 from train.evaluation import metrics
 from train.evaluation.features import FEATURES, Encoder, PictureFeatures, encode
+from train.evaluation.imagenet_features import ImageNetFeatures
 
 
 class Colours(nn.Module):
@@ -63,6 +67,15 @@ def test_pictures_pass_the_encoder_as_the_measuring_library_gives_them() -> None
     assert features.shape == (5, FEATURES)
     torch.testing.assert_close(encode(encoder, pictures).float(), features)
     torch.testing.assert_close(features.norm(dim=1), torch.full((5,), FEATURES**0.5))
+
+
+def test_features_of_imagenet_know_a_picture_at_half_its_size_from_another(face: np.ndarray) -> None:
+    picture = torch.from_numpy(cv2.resize(face, (240, 240), interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None]
+    half = torch.from_numpy(cv2.resize(face, (120, 120), interpolation=cv2.INTER_AREA)).permute(2, 0, 1)[None]
+    extractor = ImageNetFeatures()
+    whole, smaller, other = (F.normalize(extractor(x))[0] for x in (picture, half, picture.flip(2)))
+    assert len(whole) == extractor.num_features
+    assert whole @ smaller > whole @ other + 0.1
 
 
 @pytest.mark.parametrize("path", [None, "nosuch.pth"])

@@ -11,6 +11,7 @@ from cyclegan_core.errors import CycleganError
 from train.evaluation import classifier_pair, metrics
 from train.evaluation.classifier_pair import Pair, load_or_train_pair
 from train.evaluation.features import Encoder, PictureFeatures, load_or_train_encoder
+from train.evaluation.imagenet_features import ImageNetFeatures
 
 
 @dataclass
@@ -90,13 +91,15 @@ def _years(numbers: dict[str, float]) -> str:
 
 
 def _features(options: argparse.Namespace, encoder: Encoder, device: torch.device) -> tuple[nn.Module, str]:
-    if options.features != "own":
+    if options.features in ("auto", "inception"):
         try:
             inception = metrics.inception_features(options.inception_weights).to(device)
             return inception, "Inception features (torch-fidelity's weights, 2,048 numbers)"
         except CycleganError as error:
             if options.features == "inception":
                 raise
-            print(f"Features of our own are used: {error}", flush=True)
+            print(f"Features of another network are used: {error}", flush=True)
+    if options.features in ("auto", "imagenet"):
+        return ImageNetFeatures().to(device), "ImageNet features (EfficientNet-Lite1, 1,280 numbers)"
     name = f"features of our own ({encoder.num_features} numbers of an encoder trained on {options.data.name})"
     return PictureFeatures(encoder), name
