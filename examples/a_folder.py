@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("output", type=Path, help="a folder; it is made where it is not there")
     parser.add_argument("--direction", default="to_female", help="such as to_female, age:older or older+to_anime")
-    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the photo as it is, to 1")
+    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the photo as it is, to 1.5")
     args = parser.parse_args()
 
     studio = Studio.embedded()

@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("video", type=Path)
     parser.add_argument("output", type=Path, help="a file that ends in .mp4, .mov or .mkv")
     parser.add_argument("--direction", default="to_female", help="such as to_female, age:older or older+to_anime")
-    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the video as it is, to 1")
+    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the video as it is, to 1.5")
     args = parser.parse_args()
 
     studio = Studio.embedded()

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="its suffix says the format: .jpg, .png or .webp")
     parser.add_argument("--translation", default="gender", help="an embedded one, a folder, or org/name on the Hub")
     parser.add_argument("--direction", default="to_female")
-    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the photo as it is, to 1")
+    parser.add_argument("--strength", type=float, default=1.0, help="from 0, the photo as it is, to 1.5")
     args = parser.parse_args()
 
     translator = FaceTranslator.from_pretrained(args.translation)

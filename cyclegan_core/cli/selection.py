@@ -18,12 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     about = "only this one: embedded, a folder, or a Hub repository as org/name (default: those of the page)"
     add("--translation", metavar="NAME", help=about)
     add("--revision", metavar="REV", help="branch, tag or commit, where --translation is a Hub repository")
-    add("--strength", type=strength, default=1.0, metavar="0..1", help="from 0, no change, to 1 (default)")
+    add("--strength", type=strength, default=1.0, metavar="0..1.5", help="from 0, no change, over 1 (default) to 1.5")
 
 
 def strength(text: str) -> float:
-    """A strength from 0 to 1."""
-    return number(text, 0, 1, "must be a number from 0 to 1")
+    """A strength from 0 to STRONGEST."""
+    from cyclegan_core.inference.composition import STRONGEST
+
+    return number(text, 0, STRONGEST, f"must be a number from 0 to {STRONGEST}")
 
 
 def number(text: str, low: float, high: float, rule: str) -> float:

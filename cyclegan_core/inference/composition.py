@@ -14,6 +14,7 @@ from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.monochrome import Tone
 
 Output = Literal["change", "picture"]
+STRONGEST = 1.5  # of strengths: a change may be exaggerated by half
 STRIP = 256  # rows that are composited at a time: a large picture would be in memory several times as floats
 
 
@@ -34,21 +35,29 @@ class Layer:
     stage: int = 0
 
 
-def composite(picture: NDArray[np.uint8], item: Layer, strength: float, tone: Tone | None = None) -> None:
-    """Composites one layer onto an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1].
+def read_strength(value: object) -> float:
+    """A strength that comes from outside. Raises ValueError where it is no number from 0 to STRONGEST."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= STRONGEST:
+        raise ValueError(f"strength must be a number from 0 to {STRONGEST}, not {str(value)[:20]}")
+    return float(value)
 
-    tone: of a grey or toned picture, whose faces stay so; what was made of a whole picture keeps its own colours.
+
+def composite(picture: NDArray[np.uint8], item: Layer, strength: float, tone: Tone | None = None) -> None:
+    """Composites one layer onto an RGB uint8 (H, W, 3) picture, in place, at a strength in [0, 1.5].
+
+    What is painted covers the picture at 1, and stays so above. tone: of a grey or toned picture, whose faces stay so;
+    what was made of a whole picture keeps its own colours.
     """
     if item.alignment is None:
         _mix(picture, _resized(item.generated, *picture.shape[:2]), item.output, strength)
     elif item.output == "change":
         add_change(picture, item.alignment, item.generated * np.float32(strength), tone)
     else:
-        paste(picture, item.alignment, item.generated, strength, tone)
+        paste(picture, item.alignment, item.generated, min(strength, 1), tone)
 
 
 def composite_all(picture: NDArray[np.uint8], items: Iterable[Layer], strength: float) -> NDArray[np.uint8]:
-    """A new picture: an RGB uint8 (H, W, 3) picture with all layers composited onto it, at a strength in [0, 1].
+    """A new picture: an RGB uint8 (H, W, 3) picture with all layers composited onto it, at a strength in [0, 1.5].
 
     Steps on faces and on the whole picture keep the order of their chain. Between two steps on the whole picture the
     widest face comes last, as it is the nearest to the camera. Layers of one face keep the order in which they come.
@@ -78,7 +87,7 @@ def _mix(picture: NDArray[np.uint8], generated: NDArray[Any], output: Output, st
     """Mixes a generated picture of the same size into the picture, in place and without a mask."""
     for top in range(0, len(picture), STRIP):
         strip, layer = picture[top : top + STRIP], generated[top : top + STRIP].astype(np.float32, copy=False)
-        mixed = strip + np.float32(strength) * (layer if output == "change" else layer - strip)
+        mixed = strip + (strength * layer if output == "change" else min(strength, 1) * (layer - strip))
         np.copyto(strip, np.rint(mixed).clip(0, 255).astype(np.uint8))
 
 

@@ -12,13 +12,12 @@ from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import chains as chain_executor
 from cyclegan_core.inference.chains import LONGEST_CHAIN, Chain, Step
-from cyclegan_core.inference.composition import Layer
+from cyclegan_core.inference.composition import Layer, read_strength
 from cyclegan_core.inference.translator import (
     FaceTranslator,
     TranslatedPicture,
     blend,
     check_picture,
-    check_strength,
     find_faces,
 )
 from cyclegan_core.translations.source import embedded_names
@@ -129,23 +128,22 @@ class Studio:
     def blend(
         self, picture: NDArray[np.uint8], layers: Sequence[Sequence[Layer]], strength: float = 1.0
     ) -> TranslatedPicture:
-        """The RGB uint8 (H, W, 3) picture with the layers of `generate`, at a strength in [0, 1]. Runs no generator.
+        """The RGB uint8 (H, W, 3) picture with the layers of `generate`, at a strength in [0, 1.5]. Runs no generator.
 
         Raises ValueError for a picture or a strength that is not as said.
         """
         check_picture(picture)
-        check_strength(strength)
-        return blend(picture, layers, strength)
+        return blend(picture, layers, read_strength(strength))
 
     def translate(
         self, picture: NDArray[np.uint8], chain: Chain, strength: float = 1.0, *, whole_pixels: int | None = None
     ) -> TranslatedPicture:
         """Translates all faces of an RGB uint8 (H, W, 3) picture, or all of it, by a chain; the input is not changed.
 
-        Where no face is found, only the steps on the whole picture are carried out. strength: in [0, 1].
+        Where no face is found, only the steps on the whole picture are carried out. strength: in [0, 1.5].
         whole_pixels: as in `generate`. Raises TranslationError and ValueError as `generate` and `blend` do.
         """
-        check_strength(strength)
+        strength = read_strength(strength)
         faces = [] if self.needs_no_face(chain) else self.find_faces(picture)
         layers = self.generate(picture, faces, [chain] * len(faces) or [chain], whole_pixels=whole_pixels)
         return self.blend(picture, layers, strength)

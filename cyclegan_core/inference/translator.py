@@ -12,7 +12,7 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import tiling
-from cyclegan_core.inference.composition import Layer, close_up, composite_all
+from cyclegan_core.inference.composition import Layer, close_up, composite_all, read_strength
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
 from cyclegan_core.inference.sharpness import softened
 from cyclegan_core.translations.config import Direction, TranslationConfig
@@ -85,7 +85,8 @@ class FaceTranslator:
     def __call__(self, picture: NDArray[np.uint8], direction: str, strength: float = 1.0) -> TranslatedPicture:
         """Translates an RGB uint8 (H, W, 3) picture; the input is not changed.
 
-        direction: one of `directions`. strength: 0 leaves the picture as it is, 1 applies the generator's full output.
+        direction: one of `directions`. strength: 0 leaves the picture as it is, 1 applies the generator's full output,
+        and up to 1.5 exaggerates a change.
         Pixels outside the faces are bit-identical to the input. Raises TranslationError for an unknown direction and
         ValueError for an array or a strength that is not as above.
         """
@@ -140,13 +141,12 @@ class FaceTranslator:
         return find_faces(self.detector, picture)
 
     def blend(self, picture: NDArray[np.uint8], generated: Sequence[Layer], strength: float = 1.0) -> TranslatedPicture:
-        """The picture with the output of `generate` composited onto it, at a strength in [0, 1].
+        """The picture with the output of `generate` composited onto it, at a strength in [0, 1.5].
 
         Raises ValueError for a picture or a strength that is not as said.
         """
         check_picture(picture)
-        check_strength(strength)
-        return blend(picture, [(item,) for item in generated], strength)
+        return blend(picture, [(item,) for item in generated], read_strength(strength))
 
     def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> Layer:
         return Layer(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
@@ -163,7 +163,7 @@ class FaceTranslator:
 
 
 def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[Layer]], strength: float) -> TranslatedPicture:
-    """A new picture with all layers composited onto it: RGB uint8 (H, W, 3), a strength in [0, 1].
+    """A new picture with all layers composited onto it: RGB uint8 (H, W, 3), a strength in [0, 1.5].
 
     layers: those of each face, and those of steps on the whole picture; see `chains.generate_layers`.
     """
@@ -199,9 +199,3 @@ def check_picture(picture: Any) -> None:
         raise ValueError(f"a picture must be an RGB uint8 array of shape (H, W, 3), not {kind}; see images.load")
     if min(picture.shape[:2]) < 1:
         raise ValueError("the picture is empty")
-
-
-def check_strength(strength: float) -> None:
-    """Raises ValueError for a strength that is not in [0, 1]."""
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must be from 0 to 1, not {strength}")

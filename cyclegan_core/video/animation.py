@@ -15,8 +15,8 @@ def translate_animation(
     """Translates an animation frame by frame, as a film, and returns in how many frames there was something to do.
 
     The frames keep their times and their transparency. target: ends in .webp or .png, and appears whole or not at all.
-    strength: in [0, 1]. Raises PictureError where no frame can be read or the file cannot be written, TranslationError
-    for a step of the chain that the studio does not have.
+    strength: in [0, 1.5]. Raises PictureError where no frame can be read or the file cannot be written, and
+    TranslationError for a step of the chain that the studio does not have.
     """
     stream = FaceStream(studio)
     whole = studio.needs_no_face(chain)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import Alignment, fit_similarity
 from cyclegan_core.faces.monochrome import Tone
-from cyclegan_core.inference.composition import Layer, composite
+from cyclegan_core.inference.composition import Layer, composite, read_strength
 from cyclegan_core.inference.studio import Chain, Studio
-from cyclegan_core.inference.translator import check_picture, check_strength, may_show_faces
+from cyclegan_core.inference.translator import check_picture, may_show_faces
 from cyclegan_core.video.tracking import FaceTracker, Track
 
 # Time constants, in seconds, of the average over a generator's output for a face, taken in the coordinates of its crop.
@@ -96,12 +96,12 @@ class FaceStream:
 
         The steps of the chain are carried out in their order, those on the whole picture also where there is no face.
         Frames may change in size. A face that enters or leaves is faded in or out, and so is a new chain; after a cut
-        the faces are shown at once. strength: in [0, 1]. time: the frame's, in seconds, increasing; after a gap of over
-        a second, or a step back, faces are searched for anew. Raises TranslationError for a step that the studio does
-        not have, ValueError for a frame, a strength or a time that is not as said.
+        the faces are shown at once. strength: in [0, 1.5]. time: the frame's, in seconds, increasing; after a gap of
+        over a second, or a step back, faces are searched for anew. Raises TranslationError for a step that the studio
+        does not have, ValueError for a frame, a strength or a time that is not as said.
         """
         check_picture(frame)
-        check_strength(strength)
+        strength = read_strength(strength)
         if not math.isfinite(time):
             raise ValueError(f"time must be a number of seconds, not {time}")
         tracks: list[Track] = []

@@ -55,9 +55,10 @@ def translate_video(
     them, else encoded as AAC. Subtitles and metadata are left out; a comment says "AI-altered" and by which
     translations. The file appears whole or not at all, and replaces one of its name.
 
-    source: a video file. target: ends in .mp4, .mov or .mkv, and is not the source. strength: in [0, 1]. largest_only:
-    translates only the largest face. progress: called after every frame with the share done, in [0, 1], and the
-    seconds left or None. cancelled: called before every frame; where it returns True, VideoCancelledError is raised.
+    source: a video file. target: ends in .mp4, .mov or .mkv, and is not the source. strength: in [0, 1.5].
+    largest_only: translates only the largest face. progress: called after every frame with the share done, in [0, 1],
+    and the seconds left or None. cancelled: called before every frame; where it returns True, VideoCancelledError is
+    raised.
 
     Raises VideoError, in a sentence, for a source that is no video, damaged, too large or too long, and for a target
     that cannot be written; VideoCancelledError, leaving nothing behind; TranslationError for a step of the chain that

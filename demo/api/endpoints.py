@@ -13,6 +13,7 @@ import gradio as gr
 import cyclegan_core
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.inference.composition import read_strength
 from cyclegan_core.inference.descriptions import NO_FACE, describe
 from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import visitor_errors
@@ -55,7 +56,7 @@ class Endpoints:
         Args:
             image: a picture file (JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF) of at most 64 MiB.
             direction: one that /info lists, such as to_female or gender:to_female, or up to four as in older+to_anime.
-            strength: from 0, the picture as it is, to 1, the full translation.
+            strength: from 0, the picture as it is, over 1, the full translation, to 1.5, more of it.
             faces: all, largest, or numbers such as 1,3, counted from the left as /detect does.
 
         Returns:
@@ -113,7 +114,7 @@ AI-altered
         Args:
             image: a picture file (JPEG, PNG, WebP, HEIC, AVIF, GIF, BMP or TIFF) of at most 64 MiB.
             face: its number, counted from the left as /detect does, or 0 for the largest.
-            strength: from 0, the picture as it is, to 1, the full translation.
+            strength: from 0, the picture as it is, over 1, the full translation, to 1.5, more of it.
 
         Returns:
             the sheet, a JPEG marked as AI-altered: the original first, then the directions, row by row
@@ -214,9 +215,10 @@ def _sent(image: Photo | None) -> Photo:
 
 
 def _checked(strength: Any) -> float:
-    if not isinstance(strength, int | float) or not 0 <= strength <= 1:  # before a network runs for nothing
-        raise CycleganError(f"strength must be from 0 to 1, not {str(strength)[:20]}")
-    return float(strength)
+    try:
+        return read_strength(strength)  # before a network runs for nothing
+    except ValueError as error:
+        raise CycleganError(str(error)) from error
 
 
 def _choose(text: str, found: "Sequence[Face]") -> list[int]:

@@ -43,13 +43,13 @@ def test_a_translation_that_cannot_be_a_name(run: Run, tmp_path: Path, wall: np.
     assert errors.count("\n") == 1
 
 
-@pytest.mark.parametrize("strength", ["1.01", "-0.1", "nan", "inf", "strong", ""])
+@pytest.mark.parametrize("strength", ["1.51", "-0.1", "nan", "inf", "strong", ""])
 def test_a_strength_outside_0_to_1(strength: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["translate", "x.png", "--direction", "to_female", "--output", "out", f"--strength={strength}"])
 
     assert stopped.value.code == 2
-    assert f"argument --strength: must be a number from 0 to 1, not '{strength}'" in capsys.readouterr().err
+    assert f"argument --strength: must be a number from 0 to 1.5, not '{strength}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["", "--output", "out"], ["x.png", "--output", ""]])

@@ -11,6 +11,7 @@ from cyclegan_core import images
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE
 from cyclegan_core.faces.face import Face
+from cyclegan_core.inference.composition import STRONGEST
 from cyclegan_core.inference.studio import LONGEST_CHAIN, Step, Studio
 from cyclegan_core.inference.translator import FaceTranslator
 from cyclegan_core.translations.config import Crop, Direction
@@ -95,6 +96,17 @@ def test_strength_runs_from_nothing_to_all(studio: Studio, picture: np.ndarray, 
     assert distances[0] > 0
 
 
+def test_above_full_strength_a_change_grows_and_paint_stays(
+    studio: Studio, picture: np.ndarray, faces: list[Face]
+) -> None:
+    changed = studio.generate(picture, faces, [studio.chain("to_female")] * 2)
+    full, more = (studio.blend(picture, changed, strength).picture.astype(int) for strength in (1, STRONGEST))
+    assert np.abs(more - picture).sum() > 1.3 * np.abs(full - picture).sum()
+    painted = studio.generate(picture, faces, [studio.chain("to_paint")] * 2)
+    full, more = (studio.blend(picture, painted, strength).picture for strength in (1, STRONGEST))
+    np.testing.assert_array_equal(more, full)
+
+
 def test_whole_picture_needs_no_face(studio: Studio, picture: np.ndarray) -> None:
     chain = studio.chain("to_zebra")
     assert studio.needs_no_face(chain)
@@ -143,6 +155,6 @@ def test_refuses_what_does_not_fit(studio: Studio, picture: np.ndarray, faces: l
     with pytest.raises(TranslationError, match="there is no translation 'gone'"):
         studio.generate(picture, faces[:1], [(Step("gone", "to_x"),)])
     with pytest.raises(ValueError, match="strength"):
-        studio.blend(picture, [], 1.5)
+        studio.blend(picture, [], 1.6)
     with pytest.raises(ValueError, match="RGB uint8"):
         studio.find_faces(images.load(ROOT / "examples" / "astronaut.jpg")[..., 0])

@@ -13,6 +13,7 @@ import torch
 
 from cyclegan_core import FaceTranslator, images
 from cyclegan_core.errors import TranslationError
+from cyclegan_core.inference.composition import STRONGEST
 from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
 from cyclegan_core.inference.sharpness import sharpness
 from cyclegan_core.runtime.compiled import has_bf16
@@ -63,11 +64,12 @@ def test_strength_runs_from_nothing_to_everything(translator: FaceTranslator, tw
     generated = translator.generate(two_people, "to_female")
     changes = [
         np.abs(translator.blend(two_people, generated, s).picture.astype(int) - two_people).sum()
-        for s in (0.0, 0.25, 0.5, 1.0)
+        for s in (0.0, 0.25, 0.5, 1.0, STRONGEST)
     ]
     assert changes[0] == 0
     assert changes == sorted(changes)
     assert changes[2] / changes[3] == pytest.approx(0.5, abs=0.1)
+    assert changes[4] / changes[3] == pytest.approx(STRONGEST, abs=0.1)
 
 
 def test_gain_multiplies_the_change(tiny_translation: Path, two_people: np.ndarray) -> None:
@@ -106,11 +108,11 @@ def test_no_face_is_the_same_picture_and_no_faces(translator: FaceTranslator) ->
     assert result.faces == ()
 
 
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("strength", [-0.1, 1.6, float("nan"), True, "1"])
 def test_a_strength_outside_the_range_is_an_error(
     translator: FaceTranslator, two_people: np.ndarray, strength: float
 ) -> None:
-    with pytest.raises(ValueError, match="strength must be from 0 to 1"):
+    with pytest.raises(ValueError, match=r"strength must be a number from 0 to 1\.5"):
         translator(two_people, "to_female", strength)
 
 

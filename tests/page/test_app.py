@@ -17,6 +17,7 @@ from gradio.data_classes import ImageData
 import app
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.inference.composition import STRONGEST
 from cyclegan_core.inference.registry import TranslationRegistry
 from cyclegan_core.translations.catalog import CATALOG
 from demo.context import PageContext
@@ -26,6 +27,7 @@ from demo.pictures import PhotoInput
 from demo.server.files import Files
 from demo.server.serve import serve
 from demo.tabs.about import OWNER_KEY, about, came_from_here, plain
+from tests import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -154,3 +156,8 @@ class TestStart:
 def test_page_is_served_before_pytorch_is_loaded() -> None:
     check = "import sys, demo.page, demo.server.serve; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=Path(app.__file__).parent, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("markup", ["photo/view.html", "webcam/webcam.html"])
+def test_sliders_end_at_the_greatest_strength(markup: str) -> None:
+    assert f'name="strength" min="0" max="{STRONGEST}"' in (ROOT / "demo" / "tabs" / markup).read_text(encoding="utf-8")

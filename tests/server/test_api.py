@@ -196,7 +196,7 @@ def test_info_says_what_is_here_and_nothing_of_where(page: ServedPage, tiny_tran
         ("translate", ("two", "to_dog", 1, "all"), "there is no direction 'to_dog'"),
         ("translate", ("two", "", 1, "all"), "Name a direction"),
         ("translate", ("two", "+".join(["to_male"] * 5), 1, "all"), "at most 4"),
-        ("translate", ("two", "to_male", 1.5, "all"), "strength must be from 0 to 1, not 1.5"),
+        ("translate", ("two", "to_male", 1.6, "all"), "strength must be a number from 0 to 1.5, not 1.6"),
         ("translate", ("two", "to_male", -1, "all"), "not -1"),
         ("translate", ("two", "to_male", None, "all"), "strength must be"),
         ("translate", ("two", "to_male", 1, "3"), "there is no face 3: the picture has 2"),

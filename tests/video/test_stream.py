@@ -235,7 +235,7 @@ def test_wrong_calls(stream: FaceStream, studio: Studio) -> None:
     for frame in wrong:
         with pytest.raises(ValueError, match="picture"):
             stream.process(frame, chain, time=0.0)
-    for strength, time in ((1.5, 0.0), (float("nan"), 0.0), (1.0, float("nan"))):
+    for strength, time in ((1.6, 0.0), (float("nan"), 0.0), (1.0, float("nan"))):
         with pytest.raises(ValueError, match=r"strength|time"):
             stream.process(moved(), chain, strength=strength, time=time)
     with pytest.raises(TranslationError, match="no translation"):

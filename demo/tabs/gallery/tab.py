@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.inference.composition import STRONGEST
 from demo.context import PageContext
 from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
@@ -166,7 +167,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
                 elem_classes=FACE_CARDS,
             )
             then = gr.Dropdown([nothing_more, *choices], value="", label=phrase("gallery.then"), filterable=False)
-            strength = gr.Slider(0, 1, value=1, step=0.01, label=phrase("strength"))
+            strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"))
             with gr.Row():
                 button = gr.Button(phrase("gallery.translate"), variant="primary", min_width=120)
                 stop = gr.Button(phrase("gallery.stop"), visible=False, min_width=120, elem_id="stop-batch")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
+from cyclegan_core.inference.composition import read_strength
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import inside_sentence, say, say_count
@@ -152,10 +153,10 @@ class PhotoActions:
         return face
 
     def _strength(self, event: gr.EventData) -> float:
-        strength = view.field(event, "strength")
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-            raise PictureError(say("error.strength"))
-        return float(strength)
+        try:
+            return read_strength(view.field(event, "strength"))
+        except ValueError as error:
+            raise PictureError(say("error.strength")) from error
 
     def _known(self, state: PhotoState | None) -> PhotoState:
         if state is None:

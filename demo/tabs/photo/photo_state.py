@@ -79,7 +79,7 @@ def is_left_alone(layers: Sequence[Layer]) -> bool:
 
 
 def draw(studio: "Studio", state: PhotoState, strength: float) -> NDArray[np.uint8]:
-    """`state.shown` with its layers over it, at a strength in [0, 1]."""
+    """`state.shown` with its layers over it, at a strength in [0, 1.5]."""
     scale = state.scale
     # Pixel centres lie at half-integers of the area.
     matrix = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError, VideoCancelledError
+from cyclegan_core.inference.composition import STRONGEST
 from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
@@ -200,7 +201,7 @@ def add_video(context: PageContext) -> None:
                 elem_classes=FACE_CARDS,
             )
             then = gr.Dropdown([nothing_more, *choices], value="", label=phrase("then"), filterable=False)
-            strength = gr.Slider(0, 1, value=1, step=0.01, label=phrase("strength"))
+            strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"))
             largest_only = gr.Checkbox(label=phrase("video.largest"))
             with gr.Row():
                 button = gr.Button(phrase("video.translate"), variant="primary", min_width=120)

@@ -8,6 +8,7 @@ import numpy as np
 from gradio.data_classes import ImageData
 from numpy.typing import NDArray
 
+from cyclegan_core.inference.composition import STRONGEST
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import phrase, say
@@ -69,7 +70,7 @@ def add_slow_mode(context: PageContext) -> gr.Accordion:
                 offered, value=offered[0][1] if offered else None, label=phrase("translation"), min_width=200
             )
             then = gr.Dropdown([(phrase("nothing_more"), ""), *offered], value="", label=phrase("then"), min_width=200)
-            strength = gr.Slider(0, 1, value=1, step=0.01, label=phrase("strength"), min_width=200)
+            strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"), min_width=200)
             nearest = gr.Checkbox(label=phrase("webcam.slow.nearest"), min_width=200)
         with gr.Row():
             camera = CameraInput(

@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import putchunk
 
 from cyclegan_core import provenance
 from cyclegan_core.errors import CycleganError
+from cyclegan_core.inference.composition import read_strength
 from demo.context import PageContext
 from demo.errors import log_traceback
 from demo.languages.phrases import say
@@ -187,10 +188,10 @@ def _chain(fields: dict[str, Any]) -> str:
 
 
 def _strength(fields: dict[str, Any]) -> float:
-    strength = fields.get("strength", 1.0)
-    if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-        raise CycleganError(say("error.strength"))
-    return float(strength)
+    try:
+        return read_strength(fields.get("strength", 1.0))
+    except ValueError as error:
+        raise CycleganError(say("error.strength")) from error
 
 
 def _chunks(chain: "Chain") -> bytes:
