@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cyclegan_core import images
 from tests import ROOT
-from train.monitoring.logs import LOG_FILE, RunLog
+from train.monitoring.logs import LOG_FILE, TENSORBOARD_FOLDER, RunLog
 
 COUNTS = {"minutes": 1.0, "rate": 2.0, "left": 3.0}
 
@@ -35,20 +36,36 @@ def test_a_log_of_another_process_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / LOG_FILE).read_text() == '{"pictures": 30}\n'
 
 
-@pytest.mark.parametrize("call", ["add_scalar", "flush", "add_image", "close"])
-def test_a_full_disk_ends_tensorboard_and_not_the_run(
-    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from torch.utils.tensorboard import SummaryWriter
+@pytest.fixture
+def sheet(tmp_path: Path) -> Path:
+    images.save(np.full((8, 16, 3), 90, np.uint8), tmp_path / "sheet.png")
+    return tmp_path / "sheet.png"
 
+
+def test_tensorboard_shows_the_sheet_as_it_is_in_its_file(tmp_path: Path, sheet: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    log = RunLog(tmp_path, is_main_process=True, pictures=0)
+    log.show("samples", sheet, 7)
+    log.close()
+    (shown,) = reader.EventAccumulator(str(tmp_path / TENSORBOARD_FOLDER)).Reload().Images("samples")
+    assert (shown.step, shown.width, shown.height) == (7, 16, 8)
+    assert shown.encoded_image_string == sheet.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "call", ["SummaryWriter.add_scalar", "SummaryWriter.flush", "FileWriter.add_summary", "SummaryWriter.close"]
+)
+def test_a_full_disk_ends_tensorboard_and_not_the_run(
+    call: str, sheet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(SummaryWriter, call, full)
+    monkeypatch.setattr(f"torch.utils.tensorboard.writer.{call}", full)
     log = RunLog(tmp_path, is_main_process=True, pictures=0)
     for pictures in (1, 2):
         log.report({**COUNTS, "pictures": pictures}, {"cycle": 1.0})
-        log.show("samples", np.zeros((8, 8, 3), np.uint8), pictures)
+        log.show("samples", sheet, pictures)
     log.close()
     said = capsys.readouterr().out
     assert said.count("note: tensorboard cannot be written (No space left on device); the run goes on without it") == 1

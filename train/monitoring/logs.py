@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import struct
 import sys
 import threading
 import time
@@ -87,11 +88,16 @@ class RunLog:
             line += f" {counts['rate']:6.1f}/s, {counts['left']:.0f} min left "
         self.say(line + "  " + "  ".join(f"{name} {value:.3f}" for name, value in means.items()))
 
-    def show(self, name: str, picture: Any, pictures: int) -> None:
-        """An RGB uint8 (H, W, 3) picture for TensorBoard."""
+    def show(self, name: str, picture: Path, pictures: int) -> None:
+        """A PNG file for TensorBoard, which takes it as it is: to encode it once more would take most of a snapshot."""
         with self._tolerant(TENSORBOARD_FOLDER):
             if self._board is not None:
-                self._board.add_image(name, picture, pictures, dataformats="HWC")
+                from tensorboard.compat.proto.summary_pb2 import Summary
+
+                png = picture.read_bytes()
+                width, height = struct.unpack(">II", png[16:24])
+                image = Summary.Image(encoded_image_string=png, width=width, height=height, colorspace=3)
+                self._board.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), pictures)
                 self._board.flush()
 
     def say(self, text: str) -> None:

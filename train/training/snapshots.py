@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Crop, Direction
 from cyclegan_core.translations.translation import Translation
@@ -143,7 +142,7 @@ class Snapshots:
         generators = dict(state.ema.items())
         try:
             save_snapshot_sheet(path, generators, self.shown, look, side=SHEET_SIDE)
-            self.log.show("samples", images.load(path), state.pictures)
+            self.log.show("samples", path, state.pictures)
         except (CycleganError, OSError) as error:  # a full disk; the checkpoint is written, and worth more
             self.log.say(f"note: no sample sheet: {error}")
         names = dict(zip(("a_to_b", "b_to_a"), config.directions, strict=True))
