@@ -70,6 +70,8 @@ class TrainConfig:
     head_start: Share = 0.0
     betas: Annotated[tuple[Beta, Beta], Field(strict=False)] = (0.5, 0.99)
     ema_half_life: Count = 5_000  # pictures after which an old weight counts half
+    # Share of the run until now that the half-life is at most. A generator that swings wants more.
+    ema_ramp: Annotated[float, Field(gt=0, le=1)] = 0.1
     pool: Annotated[int, Field(ge=0)] = 50  # pictures in the history that the discriminators see
 
     adversarial: Literal["least_squares", "vanilla", "hinge", "wasserstein"] = "least_squares"

@@ -93,7 +93,7 @@ def average(ema: nn.Module, nets: nn.Module, config: TrainConfig, batch: int, pi
 
     batch: pictures of this step. pictures: of the run until now.
     """
-    half_life = min(config.ema_half_life, max(0.1 * pictures, 1))
+    half_life = min(config.ema_half_life, max(config.ema_ramp * pictures, 1))
     decay = 0.5 ** (batch / half_life)
     torch._foreach_lerp_(list(ema.parameters()), list(nets.parameters()), 1 - decay)
     for buffer, latest in zip(ema.buffers(), nets.buffers(), strict=True):
