@@ -15,8 +15,9 @@ from cyclegan_core.networks.pretrained_features import CHANNELS, PretrainedFeatu
 
 _HALVINGS = (3, 2, 1, 0)  # of each map, before its scores
 WIDEST = 256  # channels of a head
-# Pixels are as much smaller than features; as spectral norm limits slopes, their head could not speak up otherwise.
-PIXEL_GAIN = 8.0
+# Spectral norm limits slopes: without a gain the head for pixels could not speak up beside features, which are larger,
+# and colours and contrast would be left to themselves.
+PIXEL_GAIN = 24.0
 FOLDED = 4  # side of the square of pixels that is folded into the channels of the head for pixels
 
 
