@@ -51,7 +51,7 @@ def average(
         }
         last.generators[direction].load_state_dict(mean)
     training = {key: value for key, value in last.config.training.items() if key not in ("validation", "quality")}
-    training["mean of"] = {t.source: round(share, 4) for t, share in zip(translations, shares, strict=True)}
+    training["mean_of"] = {t.source: round(share, 4) for t, share in zip(translations, shares, strict=True)}
     return Translation(replace(last.config, training=training), last.generators)
 
 

@@ -37,7 +37,7 @@ def test_the_mean_is_weighted(two: list[str], tmp_path: Path, weights: list[str]
     for direction in Direction:
         assert list(values(tmp_path / "mean", direction)) == [pytest.approx(expected)]
     training = Translation.load(tmp_path / "mean").config.training
-    assert list(training["mean of"].values()) == pytest.approx([2 / 3, 1 / 3] if weights else [0.5, 0.5], abs=1e-4)
+    assert list(training["mean_of"].values()) == pytest.approx([2 / 3, 1 / 3] if weights else [0.5, 0.5], abs=1e-4)
 
 
 def test_one_direction_alone(two: list[str], tmp_path: Path) -> None:
