@@ -212,7 +212,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _window(options: argparse.Namespace) -> Window | None:
     """How faces are cut out of this set; None where pictures are taken as they are."""
-    ways = {"selfie2anime": "tall", "classic": "no", "folder": getattr(options, "faces", "")}
+    ways = {"selfie2anime": "head", "classic": "no", "folder": getattr(options, "faces", "")}
     return WINDOWS[ways.get(options.set, "tight")]
 
 

@@ -13,10 +13,11 @@ TIGHT_TEMPLATE = ((0.305, 0.295), (0.695, 0.295), (0.5, 0.52), (0.33, 0.684), (0
 WIDE_TEMPLATE = ((0.38, 0.41), (0.62, 0.41), (0.5, 0.548), (0.395, 0.65), (0.605, 0.65))
 # The wide one enlarged by 1 / 0.85 about its middle: hair and chin still fit, and the face has 38 % more pixels.
 MEDIUM_TEMPLATE = ((0.359, 0.395), (0.641, 0.395), (0.5, 0.558), (0.376, 0.678), (0.624, 0.678))
-# The medium one for a window that is taller than wide by TALL_ASPECT: a face is squeezed until its chin lies nearly
-# where a drawn one does. Squeezed by 1.2 they meet, but the drawing, laid back into its photograph, is a long face.
-TALL_TEMPLATE = ((0.359, 0.37), (0.641, 0.37), (0.5, 0.52), (0.376, 0.63), (0.624, 0.63))
-TALL_ASPECT = 1.1
+# The whole head with its hair, in a window that is taller than wide by HEAD_ASPECT: a face is squeezed until its chin
+# lies nearly where a drawn one does. Squeezed by 1.2 they meet, but the drawing, laid back into its photograph, is a
+# long face.
+HEAD_TEMPLATE = ((0.3775, 0.415), (0.6225, 0.415), (0.5, 0.545), (0.392, 0.641), (0.608, 0.641))
+HEAD_ASPECT = 1.1
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cyclegan_core.faces.alignment import TALL_ASPECT, TALL_TEMPLATE, TIGHT_TEMPLATE, Alignment, align, fit_similarity
+from cyclegan_core.faces.alignment import HEAD_ASPECT, HEAD_TEMPLATE, TIGHT_TEMPLATE, Alignment, align, fit_similarity
 from cyclegan_core.faces.blending import add_change, feathered_mask, paste
 
 TEMPLATE = np.array(TIGHT_TEMPLATE)
@@ -46,17 +46,17 @@ def test_an_untransformed_crop_is_the_picture_itself() -> None:
 
 @pytest.mark.parametrize("degrees", [0, 35, 180])
 def test_a_window_taller_than_wide_is_squeezed_into_the_square(degrees: float) -> None:
-    squeezed = np.array(TALL_TEMPLATE)
-    true = (squeezed - 0.5) * (1, TALL_ASPECT)  # the face as it is, which the template shows flatter
+    squeezed = np.array(HEAD_TEMPLATE)
+    true = (squeezed - 0.5) * (1, HEAD_ASPECT)  # the face as it is, which the template shows flatter
     angle = math.radians(degrees)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     points = true @ turn.T * 200 + (300, 260)
-    alignment = align(points, squeezed, 128, aspect=TALL_ASPECT)
+    alignment = align(points, squeezed, 128, aspect=HEAD_ASPECT)
     mapped = points @ alignment.matrix[:, :2].T + alignment.matrix[:, 2]
     assert np.allclose(mapped, squeezed * 128 - 0.5, atol=1e-6)
     corners = np.array([[-0.5, -0.5, 1], [127.5, -0.5, 1], [-0.5, 127.5, 1]]) @ alignment.inverse.T
     width, height = (float(np.linalg.norm(corner - corners[0])) for corner in corners[1:])
-    assert height / width == pytest.approx(TALL_ASPECT)
+    assert height / width == pytest.approx(HEAD_ASPECT)
     picture = smooth_picture(600, 600)
     before = picture.copy()
     paste(picture, alignment, alignment.crop(picture).astype(np.float32), 1.0)

@@ -11,7 +11,7 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.faces.alignment import TALL_ASPECT, TALL_TEMPLATE
+from cyclegan_core.faces.alignment import HEAD_ASPECT, HEAD_TEMPLATE
 from cyclegan_core.faces.detection import find_detector
 from tests import ROOT
 from train import prepare
@@ -162,8 +162,8 @@ def test_selfie2anime_keeps_its_own_split_and_cuts_drawings_where_their_faces_ar
     assert prepare.main([*arguments, "--test", "0"]) == 0
     described = json.loads((out / "crops.json").read_text())
     assert described["counts"] == {"testA": 1, "testB": 1, "trainA": 2, "trainB": 1}
-    assert described["template"] == [list(point) for point in TALL_TEMPLATE]
-    assert described["aspect"] == TALL_ASPECT
+    assert described["template"] == [list(point) for point in HEAD_TEMPLATE]
+    assert described["aspect"] == HEAD_ASPECT
     assert np.abs(images.load(out / "trainB" / "0.png").astype(int) - (250, 180, 60)).max() < 8
     (wide,) = (images.load(path) for path in (out / "testA").iterdir())
     tight, _ = cut(face, find_detector(), 64)
@@ -281,11 +281,11 @@ def test_a_senseless_ratio_is_a_sentence(ratio: str, tmp_path: Path, capsys: pyt
 
 
 def test_what_lies_beside_a_picture_is_blurred_and_the_picture_is_not(face: np.ndarray) -> None:
-    tall = Window(TALL_TEMPLATE, TALL_ASPECT)
-    whole, _ = cut(face, find_detector(), 128, tall)
+    head = Window(HEAD_TEMPLATE, HEAD_ASPECT)
+    whole, _ = cut(face, find_detector(), 128, head)
     (found,) = find_detector().detect(face)
     chip = np.ascontiguousarray(face[int(found.box[1]) : int(found.box[3]), int(found.box[0]) : int(found.box[2])])
-    beside, _ = cut(chip, find_detector(), 128, tall)
+    beside, _ = cut(chip, find_detector(), 128, head)
     assert whole is not None
     assert beside is not None
 

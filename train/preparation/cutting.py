@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import (
+    HEAD_ASPECT,
+    HEAD_TEMPLATE,
     MEDIUM_TEMPLATE,
-    TALL_ASPECT,
-    TALL_TEMPLATE,
     TIGHT_TEMPLATE,
     WIDE_TEMPLATE,
     Alignment,
@@ -37,7 +37,7 @@ WINDOWS: dict[str, Window | None] = {
     "tight": Window(TIGHT_TEMPLATE),
     "medium": Window(MEDIUM_TEMPLATE),
     "wide": Window(WIDE_TEMPLATE),
-    "tall": Window(TALL_TEMPLATE, TALL_ASPECT),
+    "head": Window(HEAD_TEMPLATE, HEAD_ASPECT),
     "no": None,
 }
 OUT_OF_FOCUS = 16  # a blur by this part of a crop's side hides a face
@@ -47,8 +47,8 @@ GREY_CHROMA = 4.0
 # Variance of the Laplacian at BLUR_SIDE, in units of (1/255)^2: UTKFace's blurriest percents lie below.
 BLURRED = 60.0
 # The part of an anime face of selfie2anime that is cut out: its side and its centre, as fractions of the drawing. Then
-# its eyes lie where the tall window has those of a photograph, and its chin a little higher.
-DRAWN_SIDE, DRAWN_CENTRE = 0.72, (0.5, 0.53)
+# its eyes lie where the head window has those of a photograph, and its chin a little higher.
+DRAWN_SIDE, DRAWN_CENTRE = 0.86, (0.5, 0.507)
 
 
 def cut(
@@ -82,7 +82,7 @@ def _out_of_focus(crop: NDArray[np.uint8], alignment: Alignment, shape: tuple[in
 
 
 def cut_drawing(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """The face of a drawing of selfie2anime, RGB uint8 (size, size, 3), with the geometry of the tall window."""
+    """The face of a drawing of selfie2anime, RGB uint8 (size, size, 3), with the geometry of the head window."""
     whole = square(picture, min(picture.shape[:2]))
     side = DRAWN_SIDE * len(whole)
     left, top = (round(centre * len(whole) - side / 2) for centre in DRAWN_CENTRE)
