@@ -121,6 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
             say(f"Done: {options.output / 'translation'}")
             if options.push_to_hub:
                 _push(options, options.output)
+        group.barrier()  # a launcher ends all processes when one of them has ended badly, even if it was done
     except CycleganError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

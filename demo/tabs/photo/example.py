@@ -12,7 +12,7 @@ from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import is_left_alone
 
-FILE, STEP = "astronaut.jpg", "gender:to_male"  # seen at a glance
+FILE, STEP = "astronaut.jpg", "anime:to_anime"  # seen at a glance
 
 
 class ExampleView:
