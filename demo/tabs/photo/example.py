@@ -12,7 +12,8 @@ from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import is_left_alone
 
-FILE, STEP = "astronaut.jpg", "anime:to_anime"  # seen at a glance
+FILE = "astronaut.jpg"
+STEPS = ("anime:to_anime", "gender:to_male")  # seen at a glance; the first that is on offer
 
 
 class ExampleView:
@@ -61,7 +62,7 @@ class ExampleView:
         picture = images.load(path)
         face = max(studio.find_faces(picture), key=lambda face: face.width, default=None)
         each = generate_each(self._context, picture, face) if face else {"": ()}
-        chosen = STEP if STEP in each else next(filter(None, each), "")
+        chosen = next((step for step in (*STEPS, *each) if each.get(step)), "")
         after = studio.blend(picture, [each[chosen]]).picture
         pictures = card_pictures(picture, face, each) if face else {}
         shown = {
