@@ -59,6 +59,19 @@ def test_fid_and_kid_grow_with_the_distance_and_leave_the_random_numbers_alone()
     assert abs(found[0]["kid"]) < 0.001 < found[1]["kid"]
 
 
+def test_each_picture_is_looked_at_once() -> None:
+    class Counting(Colours):
+        seen = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.seen += len(x)
+            return super().forward(x)
+
+    extractor = Counting()
+    metrics.fid_and_kid(extractor, noise(70), noise(70, seed=1))
+    assert extractor.seen == 140
+
+
 def test_pictures_pass_the_encoder_as_the_measuring_library_gives_them() -> None:
     torch.manual_seed(0)
     encoder = Encoder().eval()

@@ -50,6 +50,7 @@ def fid_and_kid(
         from torchmetrics.image.kid import KernelInceptionDistance
     except ImportError as error:
         raise CycleganError("FID and KID need torchmetrics: pip install -r requirements-train.txt") from error
+    extractor = _Remembering(extractor)
     size = min(100, len(real), len(made))
     device = next((p.device for p in extractor.parameters()), torch.device("cpu"))
     fid = FrechetInceptionDistance(extractor, input_img_size=(3, real.shape[-1], real.shape[-1]))
@@ -59,12 +60,31 @@ def fid_and_kid(
     fid, kid = fid.to(device), kid.to(device)
     with torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
-        for metric in (fid, kid):
-            for pictures, is_real in ((real, True), (made, False)):
-                for part in pictures.split(64):
-                    metric.update(part.to(device), real=is_real)
+        for pictures, is_real in ((real, True), (made, False)):
+            for part in pictures.split(64):
+                part = part.to(device)
+                for metric in (fid, kid):
+                    metric.update(part, real=is_real)
         mean, deviation = kid.compute()
         return {"fid": float(fid.compute()), "kid": float(mean), "kid_deviation": float(deviation)}
+
+
+class _Remembering(nn.Module):
+    """An extractor that does not look twice at the pictures that it has just seen."""
+
+    def __init__(self, extractor: nn.Module) -> None:
+        super().__init__()
+        self.extractor = extractor
+        if hasattr(extractor, "num_features"):  # else torchmetrics asks it for features of a dummy
+            self.num_features = extractor.num_features
+        self._last: tuple[Tensor | None, Tensor | None] = None, None
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        seen, features = self._last
+        if features is None or pictures is not seen:
+            features = self.extractor(pictures)
+            self._last = pictures, features
+        return features
 
 
 def _prepare_torchvision() -> None:
