@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 import torch
 
 from cyclegan_core import images
+from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from tests.conftest import PHOTOS
 from train import evaluate
-from train.evaluation import classifier_pair, features
+from train.evaluation import classifier_pair, features, judges
 from train.evaluation.classifier import Classifier
 from train.evaluation.classifier_pair import Pair
 from train.preparation.labels import Person, groups, person
@@ -150,6 +152,21 @@ def test_ages_and_groups_are_measured_where_names_tell_them(
     bands = [figures["pictures"] for name, figures in by_group.items() if name.endswith("years")]
     assert sum(bands) == 8
     assert {"years", "judged_other_after", "rank_1", "skin_shift"} <= by_group["male"].keys()
+
+
+@pytest.mark.parametrize("lacks_packages", [False, True])
+def test_features_are_the_first_to_be_had(crops: Path, monkeypatch: pytest.MonkeyPatch, lacks_packages: bool) -> None:
+    def offline(_: object) -> None:
+        raise CycleganError("there is no network in this test")
+
+    monkeypatch.setattr(judges.metrics, "inception_features", offline)
+    if lacks_packages:
+        monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    options = evaluate.parse(["--translation", "x", "--data", str(crops), "--output", "y"])
+    options.judge, options.ages, options.judge_pictures = [], [], 64
+    noise = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    _, about = judges.assemble(options, noise, noise, torch.device("cpu"), faces=False)
+    assert about["features"]["name"].startswith("features of our own" if lacks_packages else "ImageNet features")
 
 
 def test_whole_pictures_are_measured_too(tiny_translation: Path, crops: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Who measures a translation: classifiers, features and an encoder, and how far each of them can be trusted."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,15 +92,21 @@ def _years(numbers: dict[str, float]) -> str:
 
 
 def _features(options: argparse.Namespace, encoder: Encoder, device: torch.device) -> tuple[nn.Module, str]:
-    if options.features in ("auto", "inception"):
+    pretrained: dict[str, tuple[Callable[[], nn.Module], str]] = {
+        "inception": (
+            lambda: metrics.inception_features(options.inception_weights),
+            "Inception features (torch-fidelity's weights, 2,048 numbers)",
+        ),
+        "imagenet": (ImageNetFeatures, "ImageNet features (EfficientNet-Lite1, 1,280 numbers)"),
+    }
+    for kind, (make, name) in pretrained.items():
+        if options.features not in ("auto", kind):
+            continue
         try:
-            inception = metrics.inception_features(options.inception_weights).to(device)
-            return inception, "Inception features (torch-fidelity's weights, 2,048 numbers)"
+            return make().to(device), name
         except CycleganError as error:
-            if options.features == "inception":
+            if options.features == kind:
                 raise
             print(f"Features of another network are used: {error}", flush=True)
-    if options.features in ("auto", "imagenet"):
-        return ImageNetFeatures().to(device), "ImageNet features (EfficientNet-Lite1, 1,280 numbers)"
     name = f"features of our own ({encoder.num_features} numbers of an encoder trained on {options.data.name})"
     return PictureFeatures(encoder), name
