@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import cv2
@@ -37,7 +38,7 @@ class Layer:
 
 def read_strength(value: object) -> float:
     """A strength that comes from outside. Raises ValueError where it is no number from 0 to STRONGEST."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= STRONGEST:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= STRONGEST:
         raise ValueError(f"strength must be a number from 0 to {STRONGEST}, not {str(value)[:20]}")
     return float(value)
 

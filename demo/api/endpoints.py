@@ -65,7 +65,7 @@ AI-altered
             JSON with every face found (as of /detect), the numbers of those translated, and the steps taken
         """
         with visitor_errors():
-            photo, strength = _sent(image), _checked(strength)
+            photo, strength = _sent(image), read_strength(strength)
             studio = self._context.studio()
             chain = studio.chain(direction or "")
             if not chain:
@@ -121,7 +121,7 @@ AI-altered
             JSON with the order of the sheet, its columns, and the number of the face
         """
         with visitor_errors():
-            picture, strength = _sent(image).picture.pixels, _checked(strength)
+            picture, strength = _sent(image).picture.pixels, read_strength(strength)
             studio = self._context.studio()
             found = studio.find_faces(picture)
             if not found:
@@ -212,13 +212,6 @@ def _sent(image: Photo | None) -> Photo:
     if image is None:
         raise PictureError("Send a picture.")
     return image
-
-
-def _checked(strength: Any) -> float:
-    try:
-        return read_strength(strength)  # before a network runs for nothing
-    except ValueError as error:
-        raise CycleganError(str(error)) from error
 
 
 def _choose(text: str, found: "Sequence[Face]") -> list[int]:

@@ -69,6 +69,10 @@ def test_strength_runs_from_nothing_to_everything(translator: FaceTranslator, tw
     assert changes[0] == 0
     assert changes == sorted(changes)
     assert changes[2] / changes[3] == pytest.approx(0.5, abs=0.1)
+    assert np.array_equal(
+        translator.blend(two_people, generated, np.float32(0.5)).picture,  # type: ignore[arg-type]
+        translator.blend(two_people, generated, 0.5).picture,
+    )
     assert changes[4] / changes[3] == pytest.approx(STRONGEST, abs=0.1)
 
 
