@@ -31,7 +31,8 @@ def average(
 ) -> Translation:
     """A translation whose generators of `directions` are the weighted mean of all, and whose rest is of the last one.
 
-    weights: one for each translation; only their ratio counts. Raises CycleganError where generators differ.
+    Those of the last one are changed in place. weights: one for each translation; only their ratio counts. Raises
+    CycleganError where generators differ.
     """
     last = translations[-1]
     shares = [weight / sum(weights) for weight in weights]

@@ -44,7 +44,7 @@ def test_a_translation_that_cannot_be_a_name(run: Run, tmp_path: Path, wall: np.
 
 
 @pytest.mark.parametrize("strength", ["1.51", "-0.1", "nan", "inf", "strong", ""])
-def test_a_strength_outside_0_to_1(strength: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_strength_outside_the_range(strength: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["translate", "x.png", "--direction", "to_female", "--output", "out", f"--strength={strength}"])
 
