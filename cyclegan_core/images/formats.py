@@ -7,8 +7,10 @@ from PIL import ImageFile
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -30,6 +32,9 @@ _DECODERS: dict[bytes, type[ImageFile.ImageFile]] = {
     b"GIF87a": GifImageFile,
     b"GIF89a": GifImageFile,
     b"BM": BmpImageFile,
+    b"\0\0\0\x0cjP  \r\n\x87\n": Jpeg2KImageFile,
+    b"\xff\x4f\xff\x51": Jpeg2KImageFile,  # without a container
+    **dict.fromkeys((b"P5\n", b"P6\n", b"P5 ", b"P6 "), PpmImageFile),  # of face data sets such as FERET
     **dict.fromkeys(tiff.MAGICS, TiffImageFile),
 }
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}

@@ -69,6 +69,9 @@ FORMATS: dict[str, tuple[str, dict[str, object], int]] = {  # name: (Pillow's fo
     "jpeg.tif": ("TIFF", {"compression": "jpeg", "quality": 100}, 9),
     "gif": ("GIF", {}, 12),
     "heic": ("HEIF", {"quality": 100, "chroma": 444}, 4),
+    "jp2": ("JPEG2000", {"irreversible": False}, 0),
+    "j2k": ("JPEG2000", {"irreversible": False, "no_jp2": True}, 0),
+    "ppm": ("PPM", {}, 0),
     "avif": ("AVIF", {"quality": 100, "subsampling": "4:4:4"}, 4),
 }
 
