@@ -159,7 +159,7 @@ def plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool
     jobs = []
     taken = set()
     for source, below in pictures:
-        suffix = ".png" if crop_only else _result_suffix(below.suffix)
+        suffix = ".png" if crop_only else result_suffix(below.suffix)
         target = output / below.parent / (below.stem + suffix)
         for number in count(2):
             key = str(target).casefold()  # some file systems hold Photo.jpg and photo.jpg for one file
@@ -171,7 +171,7 @@ def plan(pictures: Sequence[tuple[Path, Path]], output: Path, *, crop_only: bool
     return jobs
 
 
-def _result_suffix(suffix: str) -> str:
+def result_suffix(suffix: str) -> str:
     """The suffix itself where it can be written; an animation that came as a GIF leaves as a WebP."""
     from cyclegan_core import images
 
@@ -233,7 +233,8 @@ def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse
     from cyclegan_core.inference.descriptions import describe
     from cyclegan_core.video.animation import translate_animation
 
-    animation = None if options.crop_only else images.load_animation(job.source)
+    moving = not options.crop_only and job.target.suffix.lower() in images.ANIMATED_SUFFIXES
+    animation = images.load_animation(job.source) if moving else None
     if animation is not None:
         _make_folder(job.target.parent)
         return translate_animation(animation, job.target, studio, chain, strength=options.strength) > 0

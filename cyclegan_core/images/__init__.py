@@ -5,7 +5,7 @@
 `load_animation` and `save_animation` do the same with all frames of an animation.
 """
 
-from cyclegan_core.images.animation import Animation, Frame, load_animation, save_animation
+from cyclegan_core.images.animation import ANIMATED_SUFFIXES, Animation, Frame, load_animation, save_animation
 from cyclegan_core.images.limits import MAX_FILE_BYTES, MAX_PIXELS, MAX_SECONDS, MIN_SIDE, READABLE, WRITABLE
 from cyclegan_core.images.picture import Picture
 from cyclegan_core.images.reading import load, load_picture
@@ -18,6 +18,7 @@ SAVE_SUFFIXES = WRITABLE
 """Suffixes (lower case, with the dot) that `save` writes."""
 
 __all__ = [
+    "ANIMATED_SUFFIXES",
     "MAX_FILE_BYTES",
     "MAX_PIXELS",
     "MAX_SECONDS",

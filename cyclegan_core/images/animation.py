@@ -28,7 +28,7 @@ MOST_FRAMES = 2_000
 USUAL_MILLISECONDS = 100  # for which browsers show a frame that asks for less than SHORTEST
 SHORTEST = 20
 ANIMATED = (AvifImageFile, GifImageFile, PngImageFile, WebPImageFile)
-TARGETS = (".webp", ".png")
+ANIMATED_SUFFIXES = (".webp", ".png")
 _WEBP_FLAGS, _WEBP_HAS_ALPHA = 20, 0x10  # the byte behind the chunk VP8X, with which every animated WebP begins
 
 
@@ -95,7 +95,7 @@ def load_animation(source: str | Path | bytes) -> Animation | None:
 def save_animation(
     frames: Sequence[Frame], path: str | Path, *, plays: int = 0, quality: int = 90, made_by: str | None = None
 ) -> None:
-    """Writes frames of one size as an animated WebP or PNG, whichever of TARGETS the path's suffix is.
+    """Writes frames of one size as an animated WebP or PNG, whichever of ANIMATED_SUFFIXES the path's suffix is.
 
     The file appears whole or not at all. plays: how often it is shown, 0 for without end. `quality` (1..100) is for
     WebP. made_by: as for `save`. Raises PictureError where it cannot be written, ValueError for no frames.
@@ -104,8 +104,8 @@ def save_animation(
         raise ValueError("an animation has at least one frame")
     path = Path(path)
     name, form = display_name(path), path.suffix.lower().lstrip(".")
-    if f".{form}" not in TARGETS:
-        raise PictureError(f"{name} cannot be written: end its name in {' or '.join(TARGETS)}.")
+    if f".{form}" not in ANIMATED_SUFFIXES:
+        raise PictureError(f"{name} cannot be written: end its name in {' or '.join(ANIMATED_SUFFIXES)}.")
     shown = [Image.fromarray(_with_alpha(frame.picture)) for frame in frames]
     encoded = io.BytesIO()
     try:

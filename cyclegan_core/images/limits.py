@@ -16,7 +16,9 @@ MIN_SIDE = 16  # pixels; no face is smaller
 MAX_SECONDS = 30.0  # for one picture; an honest one of 100 megapixels takes a few
 MAX_PROFILE_BYTES = 16 * 2**20  # of a colour profile; a printer's may have some megabytes
 
-_PICTURES = ".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .bmp .tif .tiff .heic .heif .hif .avif .jp2 .j2k .ppm .pgm"
+_PICTURES = (
+    ".jpg .jpeg .jpe .jfif .mpo .jp2 .j2k .png .apng .webp .gif .bmp .tif .tiff .heic .heif .hif .avif .ppm .pgm"
+)
 _RAW_FILES = ".dng .cr2 .cr3 .nef .nrw .arw .raf .rw2 .orf .pef .srw"
 READABLE = frozenset(f"{_PICTURES} {_RAW_FILES}".split())
 WRITABLE = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})

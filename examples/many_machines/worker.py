@@ -22,7 +22,9 @@ from pyarrow import fs as filesystems
 
 from cyclegan_core import CycleganError, images
 from cyclegan_core.cli.selection import open_studio
+from cyclegan_core.cli.translate import result_suffix
 from cyclegan_core.inference.translator import TranslatedPicture
+from cyclegan_core.video.animation import translate_animation
 
 TOGETHER = 16  # pictures whose faces go through the generator in one batch
 MOST_PIXELS = 100_000_000  # of those together, so that large ones do not fill the memory
@@ -41,7 +43,8 @@ class Work:
 class Item:
     """A picture on its way. where: its path, or its shard's and its name there. reason: why it has failed.
 
-    kept: what a shard says of a member that is no picture, and is copied.
+    kept: what a shard says of a member that is no picture, and is copied. found: whether there was something to
+    translate.
     """
 
     where: str
@@ -50,7 +53,9 @@ class Item:
     kept: tarfile.TarInfo | None = None
     reason: str = ""
     picture: images.Picture | None = None
+    animation: images.Animation | None = None
     made: TranslatedPicture | None = None
+    found: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -84,10 +89,9 @@ class Translator:
         return {"counts": counts, "lines": lines, "began": began, "ended": time.time()}
 
     def _result(self, item: Item) -> str:
-        if item.made is None:
+        if item.reason:
             return "failed"
-        whole = self._studio.needs_no_face(self._chain)
-        return "translated" if whole or item.made.faces or item.made.altered else "no face"
+        return "translated" if item.found or self._studio.needs_no_face(self._chain) else "no face"
 
     def _pictures(self, work: Work) -> Iterator[Item]:
         def read(item: Item) -> Item:
@@ -106,7 +110,7 @@ class Translator:
                     try:
                         put(file, self._target, item.target)
                     except OSError as error:
-                        item.made, item.reason = None, f"it cannot be written: {error}"
+                        item.reason = f"it cannot be written: {error}"
                 yield item
 
     def _shard(self, work: Work) -> Iterator[Item]:
@@ -143,11 +147,14 @@ class Translator:
         yield from self._together(together)
 
     def _load(self, item: Item) -> None:
-        """Of an animation, the first frame with a face."""
+        """Of an animation whose result is a still picture, the first frame with a face."""
         wanted = None if self._studio.needs_no_face(self._chain) else lambda frame: bool(self._studio.find_faces(frame))
         try:
-            item.picture = images.load_picture(item.data, wanted=wanted)
-            item.notes = list(item.picture.notes)
+            if PurePosixPath(item.target).suffix.lower() in images.ANIMATED_SUFFIXES:
+                item.animation = images.load_animation(item.data)
+            if item.animation is None:
+                item.picture = images.load_picture(item.data, wanted=wanted)
+                item.notes = list(item.picture.notes)
         except Exception as error:
             item.reason = _reason(error)
         item.data = b""
@@ -177,15 +184,20 @@ class Translator:
 
     def _save(self, item: Item, file: Path) -> bool:
         """Whether the result is in the file."""
-        if item.made is None or item.picture is None:
+        if item.reason:
             return False
         try:
-            made_by = self._made_by if item.made.altered else None
-            images.save(item.made.picture, file, made_by=made_by, alpha=item.picture.alpha)
+            if item.animation is not None:
+                moving = translate_animation(item.animation, file, self._studio, self._chain, strength=self._strength)
+                item.found = moving > 0
+            elif item.made is not None and item.picture is not None:
+                item.found = bool(item.made.faces) or item.made.altered
+                made_by = self._made_by if item.made.altered else None
+                images.save(item.made.picture, file, made_by=made_by, alpha=item.picture.alpha)
         except Exception as error:
-            item.made, item.reason = None, _reason(error)
-        item.picture = None
-        return item.made is not None
+            item.reason = _reason(error)
+        item.picture = item.made = item.animation = None
+        return not item.reason
 
 
 @contextmanager
@@ -247,9 +259,9 @@ def members(stream: Any, shard: str) -> Iterator[Item]:
                 if not is_picture:
                     yield Item(f"{shard}: {member.name}", member.name, data, kept=_plain(member))
                     continue
-                target = path if path.suffix.lower() in images.SAVE_SUFFIXES else path.with_suffix(".png")
+                target = path.with_suffix(result_suffix(path.suffix))
                 if str(target) in taken:
-                    target = path.with_name(f"{path.name}.png")
+                    target = path.with_name(f"{path.name}{target.suffix}")
                 taken.add(str(target))
                 yield Item(f"{shard}: {member.name}", str(target), data)
     except (tarfile.TarError, EOFError) as error:

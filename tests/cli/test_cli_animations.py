@@ -63,6 +63,14 @@ def test_faces_alone_are_those_of_one_frame(run: Run, tmp_path: Path, face: np.n
     assert tree(tmp_path / "out") == ["wave_face1.png"]
 
 
+def test_an_animation_under_the_name_of_a_still_is_one_frame(run: Run, tmp_path: Path, face: np.ndarray) -> None:
+    source = animated([np.zeros_like(face), face], tmp_path / "wave.gif").rename(tmp_path / "wave.jpg")
+    code, said, errors = run(source, "--output", tmp_path / "out")
+    assert (code, said) == (0, "1 translated, 0 without a face, 0 failed\n")
+    assert "wave.jpg is an animation of 2 frames: frame 2 is used." in errors
+    assert tree(tmp_path / "out") == ["wave.jpg"]
+
+
 def test_a_still_gif(run: Run, tmp_path: Path, wall: np.ndarray) -> None:
     Image.fromarray(wall).save(tmp_path / "still.gif")
     put(wall, tmp_path / "other.png")

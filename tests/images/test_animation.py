@@ -52,7 +52,7 @@ def test_how_often_it_is_shown(form: str, options: dict[str, Any], plays: int) -
 
 
 @pytest.mark.parametrize("form", ["gif", "png", "webp"])
-@pytest.mark.parametrize("suffix", animations.TARGETS)
+@pytest.mark.parametrize("suffix", animations.ANIMATED_SUFFIXES)
 def test_transparency_times_and_origin_go_out_again(form: str, suffix: str, tmp_path: Path) -> None:
     animation = images.load_animation(encoded(form, transparent=True, loop=0, **LOSSLESS[form]))
     assert animation is not None

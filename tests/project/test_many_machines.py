@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from cyclegan_core import CycleganError, images
 from cyclegan_core.provenance import SOURCE_TYPE
@@ -58,6 +59,14 @@ def shard(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
+def wave() -> bytes:
+    """An animation of two frames, a face in one of them."""
+    portrait = Image.open(PORTRAIT).resize((200, 200))
+    file = io.BytesIO()
+    Image.new("RGB", portrait.size).save(file, "GIF", save_all=True, append_images=[portrait], duration=80)
+    return file.getvalue()
+
+
 def is_altered(data: bytes) -> bool:
     return SOURCE_TYPE.encode() in data
 
@@ -77,12 +86,19 @@ def run(source: str, target: str, options: argparse.Namespace) -> tuple[dict[str
 
 def test_shards_become_shards(tmp_path: Path, options: argparse.Namespace) -> None:
     portrait = PORTRAIT.read_bytes()
-    files = {"x/1.jpg": portrait, "x/1.json": b"{}", "2.jpg": portrait[:5000], "2.cls": b"7", "3.gif": portrait}
+    files = {
+        "x/1.jpg": portrait,
+        "x/1.json": b"{}",
+        "2.jpg": portrait[:5000],
+        "2.cls": b"7",
+        "3.gif": portrait,
+        "4.gif": wave(),
+    }
     shard(tmp_path / "in" / "0.tar", files)
     whole = shard(tmp_path / "in" / "1.tar", {"1.png": portrait, "2.png": portrait}).read_bytes()
     (tmp_path / "in" / "1.tar").write_bytes(whole[: len(portrait) + 2000])
     counts, lines = run(str(tmp_path / "in"), str(tmp_path / "out"), options)
-    assert counts == {"translated": 3, "failed": 2}
+    assert counts == {"translated": 4, "failed": 2}
     assert [(line["picture"].removeprefix(str(tmp_path)), line["result"]) for line in lines] == [
         ("/in/0.tar: 2.jpg", "failed"),
         ("/in/1.tar", "failed"),
@@ -91,12 +107,16 @@ def test_shards_become_shards(tmp_path: Path, options: argparse.Namespace) -> No
     assert "cut short" in lines[1]["reason"]
     with tarfile.open(tmp_path / "out" / "0.tar") as tar:
         written = {member.name: tar.extractfile(member) for member in tar}
-        assert list(written) == ["x/1.jpg", "x/1.json", "2.cls", "3.png"], "a picture stays with its label"
+        assert list(written) == ["x/1.jpg", "x/1.json", "2.cls", "3.webp", "4.webp"], "a picture stays with its label"
         assert {member.uname for member in tar} == {""}
         read = {name: file.read() for name, file in written.items() if file}
     assert (read["x/1.json"], read["2.cls"]) == (b"{}", b"7")
     assert is_altered(read["x/1.jpg"])
-    assert is_altered(read["3.png"])
+    assert is_altered(read["3.webp"])
+    assert is_altered(read["4.webp"])
+    animation = images.load_animation(read["4.webp"])
+    assert animation is not None
+    assert animation.frames == 2
     with tarfile.open(tmp_path / "out" / "1.tar") as tar:
         assert tar.getnames() == ["1.png"]
     assert find_work(str(tmp_path / "in"), str(tmp_path / "out"), 2) == ([], 2)
