@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status, TranslationRegistry
     from cyclegan_core.inference.studio import Chain, Studio
 
+FAVOURITES = ("age:older", "age:younger")  # which show something on most people, whatever their sex
 LOADING_SECONDS = 120.0  # that a request waits for the translations to be loaded
 # Networks run for this many visitors at a time, whatever tab they are on; the others see their place in the queue.
 TRANSLATOR_QUEUE: dict[str, Any] = {"concurrency_id": "translator", "concurrency_limit": 2}
@@ -82,6 +83,11 @@ class PageContext:
     def offered_at_start(self) -> list[tuple[Any, str]]:
         """As `choices`, for a component that is built once for everybody: its labels are filled in by the browser."""
         return [(phrase_of_word("direction", step.partition(":")[2], label), step) for label, step in self.choices()]
+
+    def favourite(self) -> str | None:
+        """The step that is chosen before the visitor has chosen one; None where there is none. Never waits."""
+        offered = [step for _, step in self.choices()]
+        return next((step for step in (*FAVOURITES, *offered) if step in offered), None)
 
     def words(self, chain: "Chain") -> str:
         """What a chain does, in the visitor's language: `To female, then older`."""

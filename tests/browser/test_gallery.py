@@ -83,7 +83,7 @@ def test_photos_and_a_zip_are_translated_and_downloaded(gallery: Gallery, visit:
     expect(gallery.status).to_contain_text("4 pictures made.")
     expect(gallery.status).to_contain_text("1 file in the ZIP was skipped")
     expect(gallery.results).to_have_count(5)
-    expect(gallery.results.nth(0)).to_contain_text("astronaut.jpg: to female")
+    expect(gallery.results.nth(0)).to_contain_text("astronaut.jpg: older")
     expect(gallery.results.filter(has_text="cut.jpg is damaged or cut short")).to_have_count(1)
     gallery.results.first.scroll_into_view_if_needed()
     for picture in gallery.results.first.locator("img").all():
@@ -95,10 +95,10 @@ def test_photos_and_a_zip_are_translated_and_downloaded(gallery: Gallery, visit:
     with zipfile.ZipFile(download.value.path()) as packed:
         assert packed.testzip() is None
         assert sorted(packed.namelist()) == [
-            "astronaut-to-female.jpg",
+            "astronaut-older.jpg",
             "astronaut-to-male.jpg",
             "faces.csv",
-            "small-to-female.jpg",
+            "small-older.jpg",
             "small-to-male.jpg",
         ]
         assert images.load(packed.read("astronaut-to-male.jpg")).shape == images.load(ONE).shape
@@ -109,11 +109,11 @@ def test_original_is_seen_by_pointer_and_by_keyboard(gallery: Gallery) -> None:
     gallery.translate()
     card, before = gallery.results.first, gallery.results.first.get_by_alt_text("The original")
     expect(before).to_have_css("opacity", "0")
-    card.get_by_alt_text("astronaut.jpg: to female").hover(force=True)
+    card.get_by_alt_text("astronaut.jpg: older").hover(force=True)
     expect(before).to_have_css("opacity", "1")
     gallery.page.mouse.move(0, 0)
     expect(before).to_have_css("opacity", "0")
-    card.get_by_role("checkbox", name="Show the original of astronaut.jpg: to female").focus()
+    card.get_by_role("checkbox", name="Show the original of astronaut.jpg: older").focus()
     gallery.page.keyboard.press("Space")
     expect(before).to_have_css("opacity", "1")
 
@@ -130,7 +130,7 @@ def test_results_go_to_the_history_and_are_deleted(gallery: Gallery, visit: Visi
     visit.screenshot("gallery-history")
 
     assert gallery.page.request.get(f"{gallery.page.url}{first}").ok
-    gallery.page.get_by_role("button", name="Delete astronaut.jpg: to female").click()
+    gallery.page.get_by_role("button", name="Delete astronaut.jpg: older").click()
     expect(gallery.history).to_have_count(1, timeout=PATIENCE)
     assert not gallery.page.request.get(f"{gallery.page.url}{first}").ok
     gallery.page.get_by_role("button", name="Delete all of these").click()
@@ -198,7 +198,7 @@ def test_video_is_translated_and_cancelled(visit: Visit, tmp_path: Path) -> None
     page.locator("#video-file").get_by_label("Clear").click()
     page.set_input_files("#video-file input[type=file]", make_video(tmp_path / "short.mp4"))
     expect(page.locator("#video-file")).to_contain_text("short", timeout=PATIENCE)
-    preview = page.get_by_role("img", name="A frame of the video before and after: To female")
+    preview = page.get_by_role("img", name="A frame of the video before and after: Older")
     expect(preview).to_be_visible(timeout=PATIENCE)
     page.locator("#video-steps").get_by_label("To male").check()
     expect(page.get_by_role("img", name="A frame of the video before and after: To male")).to_be_visible(

@@ -149,11 +149,11 @@ def test_snapshot_and_clip_are_kept(camera: Camera, tmp_path: Path) -> None:
     camera.page.wait_for_timeout(1500)
     with camera.page.expect_download() as download:
         camera.button("Snapshot").click()
-    assert download.value.suggested_filename == "webcam-to_female-to_male.png".replace("_", "-")
+    assert download.value.suggested_filename == "webcam-older-to-male.png"
     with Image.open(download.value.path()) as saved:
         saved.load()
         assert saved.size == (640, 480)
-        assert saved.text["Description"] == "AI-altered (gender: to female, then gender: to male)"  # type: ignore[attr-defined]
+        assert saved.text["Description"] == "AI-altered (age: older, then gender: to male)"  # type: ignore[attr-defined]
     expect(camera.page.locator(".webcam-said")).to_have_text("Snapshot saved.")
 
     with camera.page.expect_download() as download:
@@ -162,7 +162,7 @@ def test_snapshot_and_clip_are_kept(camera: Camera, tmp_path: Path) -> None:
         expect(camera.page.get_by_role("radio", name="Side by side")).to_be_disabled()
         camera.visit.screenshot("webcam-recording")
     name = download.value.suggested_filename
-    assert re.fullmatch(r"webcam-to-female-to-male\.(mp4|webm)", name)
+    assert re.fullmatch(r"webcam-older-to-male\.(mp4|webm)", name)
     clip = tmp_path / name
     download.value.save_as(clip)
     reader = cv2.VideoCapture(str(clip))

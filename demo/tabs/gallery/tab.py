@@ -136,6 +136,11 @@ def empty_html() -> str:
     return nothing_html(say("gallery.empty"))
 
 
+def chosen_at_first(context: PageContext) -> list[str]:
+    favourite = context.favourite()
+    return [favourite] if favourite else []
+
+
 def requests_for(context: PageContext, steps: Sequence[str], then: str) -> list[Request]:
     """The translations to make of every photo: one for each step, followed by `then`."""
     chains = ["+".join(step for step in (first, then) if step) for first in dict.fromkeys(steps)]
@@ -161,7 +166,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
             try_examples = gr.Button(phrase("gallery.try_examples"), size="sm")
             steps = gr.CheckboxGroup(
                 choices,
-                value=[choices[0][1]] if choices else [],
+                value=chosen_at_first(context),
                 label=phrase("translations"),
                 elem_id="steps",
                 elem_classes=FACE_CARDS,
@@ -193,7 +198,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
             context.studio()  # waits until the translations are loaded
             now = context.labelled()
             return (
-                gr.CheckboxGroup(now, value=[now[0][1]] if now else []),
+                gr.CheckboxGroup(now, value=chosen_at_first(context)),
                 gr.Dropdown([(say("nothing_more"), ""), *now], value=""),
             )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
 from cyclegan_core.inference.composition import read_strength
-from demo.context import PageContext
+from demo.context import FAVOURITES, PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import inside_sentence, say, say_count
 from demo.pictures import for_the_screen, generate, result_suffix
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.composition import Layer
     from cyclegan_core.inference.studio import Chain  # brings PyTorch, which the page does not wait for
 
-FAVOURITES = ("age:older", "age:younger")  # which show something on most people, whatever their sex
 
 View = dict[str, Any]
 Result = tuple[View, PhotoState, Any]

@@ -195,7 +195,7 @@ def add_video(context: PageContext) -> None:
             video = FileInput(label=phrase("video.file"), height=160, elem_id="video-file")
             step = gr.Radio(
                 choices,
-                value=choices[0][1] if choices else None,
+                value=context.favourite(),
                 label=phrase("translation"),
                 elem_id="video-steps",
                 elem_classes=FACE_CARDS,
@@ -236,9 +236,8 @@ def add_video(context: PageContext) -> None:
         with visitor_errors():
             context.studio()  # waits until the translations are loaded
             now = context.labelled()
-            return gr.Radio(now, value=now[0][1] if now else None), gr.Dropdown(
-                [(say("nothing_more"), ""), *now], value=""
-            )
+            thens = [(say("nothing_more"), ""), *now]
+            return gr.Radio(now, value=context.favourite()), gr.Dropdown(thens, value="")
 
     gr.on(None, refresh, None, [step, then], **AT_ONCE)
     button.click(actions.begin, [video, work], [work, button, cancel, status], **CHECKS).success(

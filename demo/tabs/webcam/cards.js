@@ -9,7 +9,7 @@ async function fillChoices() {
   const answer = await call('offer', {});
   if (!answer?.choices) return setTimeout(fillChoices, 3000);
   const choices = [[phrase('webcam.none_chosen'), ''], ...answer.choices];
-  const [first, then] = [new FormData(form).get('first') ?? choices[1][1], form.then.value];
+  const [first, then] = [new FormData(form).get('first') ?? answer.chosen, form.then.value];
   const pills = choices.map(([words, step]) => {
     const [label, input, text] = ['label', 'input', 'span'].map((name) => document.createElement(name));
     Object.assign(input, { type: 'radio', name: 'first', value: step, checked: step === first });

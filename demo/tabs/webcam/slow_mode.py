@@ -60,15 +60,15 @@ def add_slow_mode(context: PageContext) -> gr.Accordion:
         with visitor_errors():
             context.studio()
             found = context.labelled()
-        return gr.Dropdown(choices=found, value=found[0][1]), gr.Dropdown(choices=[(say("nothing_more"), ""), *found])
+        return gr.Dropdown(choices=found, value=context.favourite()), gr.Dropdown(
+            choices=[(say("nothing_more"), ""), *found]
+        )
 
     offered = context.offered_at_start()
     with gr.Accordion(phrase("webcam.slow.title"), open=False, elem_id="webcam-slow") as slow:
         gr.Markdown(phrase("webcam.slow.text"))
         with gr.Row():
-            first = gr.Dropdown(
-                offered, value=offered[0][1] if offered else None, label=phrase("translation"), min_width=200
-            )
+            first = gr.Dropdown(offered, value=context.favourite(), label=phrase("translation"), min_width=200)
             then = gr.Dropdown([(phrase("nothing_more"), ""), *offered], value="", label=phrase("then"), min_width=200)
             strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"), min_width=200)
             nearest = gr.Checkbox(label=phrase("webcam.slow.nearest"), min_width=200)

@@ -55,12 +55,17 @@ class Webcam:
     def offer(self, message: object) -> Answer:
         """Returns the translations: `choices` and `thens`, pairs of label and step, and `pictures` of cards by step.
 
-        Those for drawings are among the `thens` alone, as a camera shows people.
+        `chosen` is the step to begin with. Those for drawings are among the `thens` alone, as a camera shows people.
         """
         with _AnsweringErrors() as reply:
             self._context.studio()
             thens = self._context.labelled()
-            reply.answer = {"choices": _for_people(thens), "thens": thens, "pictures": self._example.pictures()}
+            reply.answer = {
+                "choices": _for_people(thens),
+                "thens": thens,
+                "chosen": self._context.favourite(),
+                "pictures": self._example.pictures(),
+            }
         return reply.answer
 
     def begin(self, message: object) -> Answer:
