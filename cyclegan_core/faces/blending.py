@@ -49,10 +49,12 @@ def paste(
 ) -> None:
     """Paints a crop over a picture, in place, for generators that paint the whole face anew.
 
-    picture: RGB uint8 (H, W, 3). crop: float32 (s, s, 3) in [0, 255]. strength: opacity in [0, 1].
-    tone: as for `add_change`.
+    picture: RGB uint8 (H, W, 3). crop: float32 (s, s, 3) in [0, 255], or (s, s, 4) with its own opacity in [0, 1] as
+    the last channel. strength: opacity in [0, 1]. tone: as for `add_change`.
     """
     mask = feathered_mask(crop.shape[0])[..., None] * np.float32(strength)
+    if crop.shape[2] == 4:
+        crop, mask = crop[..., :3], mask * crop[..., 3:]
     # Premultiplied, so that what lies outside the crop never bleeds into the edge.
     for strip, warped in _warped_strips(picture, alignment, np.concatenate([crop * mask, mask], axis=2)):
         alpha = warped[..., 3:]

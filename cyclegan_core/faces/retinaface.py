@@ -14,9 +14,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.torchvision_nms import import_torchvision
 from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_bf16, has_openvino
 from cyclegan_core.runtime.model_cache import CachedModel, digest_of
+from cyclegan_core.runtime.torchvision_nms import import_torchvision
 
 # Anchors of facexlib's mobile0.25: two square sizes at each of three strides, and the variances of its decoding.
 STRIDES = {8: (16, 32), 16: (64, 128), 32: (256, 512)}

@@ -1,7 +1,7 @@
 """Composites the output of generators onto a picture, at any strength, without running a generator again."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
@@ -24,7 +24,8 @@ class Layer:
     """What is laid over a picture: the output of one generator for one face, or for the whole picture.
 
     face, alignment: of the crop that the generator was shown; None where it was shown the whole picture.
-    generated: float32 (s, s, 3) for a face, float32 or float16 (h, w, 3) for a whole picture, in units of 1/255.
+    generated: float32 (s, s, 3) for a face, float32 or float16 (h, w, 3) for a whole picture, in units of 1/255. For a
+        face that is painted on the head alone (s, s, 4), with its opacity in [0, 1] as the last channel.
     output: `change` where `generated` is added to the picture, `picture` where it replaces the picture.
     stage: how many steps on the whole picture come before this layer in its chain; such a step counts itself.
     """
@@ -98,7 +99,8 @@ def close_up(
     """One face before and after its translation, upright in a square: two RGB uint8 (size, size, 3).
 
     items: the layers of that face, at least one, and those of the whole picture if there are any. The square is that of
-    the widest crop among them. A face that replaces the picture fills its crop, as there is nothing to fade into.
+    the widest crop among them. A face that replaces the picture fills its crop, as there is nothing to fade into,
+    unless it has an opacity of its own.
     Raises ValueError where no layer is one of a face.
     """
     alignments = [item.alignment for item in items if item.alignment is not None]
@@ -115,13 +117,14 @@ def close_up(
             continue
         # From pixels of the square to pixels of the layer's crop.
         alignment = Alignment((_square(item.alignment.matrix) @ _square(widest.inverse))[:2], item.alignment.size)
-        if item.output == "picture" and np.allclose(alignment.at_size(size).matrix, np.eye(2, 3)):
+        fills = item.output == "picture" and item.generated.shape[2] == 3
+        if fills and np.allclose(alignment.at_size(size).matrix, np.eye(2, 3)):
             unmixed = after.copy()
             _mix(after, _resized(item.generated, size, size), item.output, strength)
             if tone is not None:
                 np.copyto(after, np.rint(tone.keep(unmixed, after.astype(np.float32))).clip(0, 255).astype(np.uint8))
         else:
-            composite(after, Layer(item.face, alignment, item.generated, item.output), strength, tone)
+            composite(after, replace(item, alignment=alignment), strength, tone)
     return before, after
 
 

@@ -11,11 +11,12 @@ from cyclegan_core.faces import detection
 from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.head_matte import embedded_head_matte
 from cyclegan_core.inference import tiling
 from cyclegan_core.inference.composition import Layer, close_up, composite_all, read_strength
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
 from cyclegan_core.inference.sharpness import softened
-from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 
 SHOWN_SIZE = 256  # side of the before and after crops that are shown to people
@@ -123,11 +124,8 @@ class FaceTranslator:
         aligned = [
             [align(face.landmarks, template, crop.size, crop.margin, crop.aspect) for face in found] for found in faces
         ]
-        limit = crop.sharpness.get(way)
-        crops = [
-            softened(a.crop(picture), limit) for picture, each in zip(pictures, aligned, strict=True) for a in each
-        ]
-        generated = iter(self._run(way, np.stack(crops)) if crops else ())
+        crops = [a.crop(picture) for picture, each in zip(pictures, aligned, strict=True) for a in each]
+        generated = iter(self._translate(way, crop, np.stack(crops)) if crops else ())
         return [
             tuple(
                 Layer(face, alignment, next(generated), self.config.output)
@@ -150,6 +148,13 @@ class FaceTranslator:
 
     def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> Layer:
         return Layer(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
+
+    def _translate(self, way: Direction, crop: Crop, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """From uint8 (B, S, S, 3) crops to what a layer holds: float32 (B, S, S, 3), or 4 with the head's matte."""
+        made = self._run(way, np.stack([softened(each, crop.sharpness.get(way)) for each in crops]))
+        if not crop.matte or self.config.output == "change":
+            return made
+        return np.concatenate([made, embedded_head_matte()(crops)[..., None]], axis=3)
 
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """From uint8 (B, S, S, 3) crops to changes or pictures, float32 (B, S, S, 3) in units of 1/255."""

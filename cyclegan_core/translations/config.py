@@ -31,6 +31,8 @@ class Crop:
     margin is added. margin: what is added on every side, as a fraction of the template's square. aspect: height of the
     window in the photo divided by its width, which is squeezed into the square. sharpness: that to which each
     direction has sharper crops softened, see `inference.sharpness`; one that is missing takes them as they are.
+    matte: whether a painted crop covers the photo on the head alone, and not what lies behind it; for crops that are
+    cut by `faces.alignment.HEAD_TEMPLATE`.
     """
 
     size: int
@@ -38,10 +40,11 @@ class Crop:
     margin: float = 0.0
     aspect: float = 1.0
     sharpness: Mapping[Direction, float] = field(default_factory=dict)
+    matte: bool = False
 
     def is_cut_like(self, other: "Crop | None") -> bool:
         """Whether the other one, of whatever size, shows the same part of a face."""
-        return other is not None and replace(other, size=self.size, sharpness=self.sharpness) == self
+        return other is not None and replace(other, size=self.size, sharpness=self.sharpness, matte=self.matte) == self
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ class _Crop(_Entries):
     margin: float = Field(0.0, ge=0, le=2)
     aspect: float = Field(1.0, ge=0.5, le=2)
     sharpness: dict[Literal["a_to_b", "b_to_a"], Annotated[float, Field(gt=0, le=1000)]] = {}
+    matte: bool = False
 
     @field_validator("template")
     @classmethod
@@ -169,7 +173,7 @@ class _Crop(_Entries):
 
     def built(self) -> Crop:
         sharpness = {Direction(name): value for name, value in self.sharpness.items()}
-        return Crop(self.size, tuple((x, y) for x, y in self.template), self.margin, self.aspect, sharpness)
+        return Crop(self.size, tuple((x, y) for x, y in self.template), self.margin, self.aspect, sharpness, self.matte)
 
 
 class _ConfigFile(_Entries):

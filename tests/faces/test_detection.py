@@ -121,7 +121,7 @@ def test_without_published_weights_the_embedded_ones_are_at_work(
 
 @pytest.mark.parametrize("twice", [False, True])
 def test_torchvision_can_be_imported_beside_any_torch(twice: bool) -> None:
-    code = "from cyclegan_core.faces.torchvision_nms import import_torchvision as go\n" + "go()\n" * (1 + twice)
+    code = "from cyclegan_core.runtime.torchvision_nms import import_torchvision as go\n" + "go()\n" * (1 + twice)
     code += "import torchvision.models._utils\nimport facexlib.detection.retinaface\nprint(torchvision.__version__)"
     run = subprocess.run(
         [sys.executable, "-c", code],

@@ -12,7 +12,7 @@ from cyclegan_core.faces.alignment import WIDE_TEMPLATE, align
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkFinder, LandmarkNet
 from tests import ROOT
-from train import landmarks
+from train.faces import landmarks
 
 EXAMPLES = ROOT / "examples"
 

@@ -13,11 +13,12 @@ import torch
 
 from cyclegan_core import FaceTranslator, images
 from cyclegan_core.errors import TranslationError
+from cyclegan_core.faces.alignment import HEAD_ASPECT, HEAD_TEMPLATE
 from cyclegan_core.inference.composition import STRONGEST
 from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
 from cyclegan_core.inference.sharpness import sharpness
 from cyclegan_core.runtime.compiled import has_bf16
-from cyclegan_core.translations.config import Direction
+from cyclegan_core.translations.config import Crop, Direction
 from cyclegan_core.translations.translation import Translation, build_generator
 from tests import ROOT
 
@@ -199,3 +200,24 @@ def test_a_painter_replaces_the_face(tiny_translation: Path, two_people: np.ndar
     assert len(result.faces) == 2
     for face in result.faces:
         assert np.abs(face.after.astype(int) - face.before)[96:160, 96:160].mean() > 20
+
+
+def test_a_painted_head_leaves_its_background_alone(two_people: np.ndarray, tiny_translation: Path) -> None:
+    faces = Translation.load(tiny_translation)
+    assert faces.config.crop is not None
+    window = Crop(64, HEAD_TEMPLATE, aspect=HEAD_ASPECT, matte=True)
+    config = replace(faces.config, output="picture", generator_arguments={"channels": 8, "blocks": 1}, crop=window)
+    generators = {direction: build_generator(config).eval() for direction in Direction}
+    matted = FaceTranslator(Translation(config, generators))
+    plain = FaceTranslator(Translation(replace(config, crop=replace(window, matte=False)), generators))
+    made, all_of_it = matted(two_people, "to_female"), plain(two_people, "to_female")
+    for (head, whole), layer in zip(
+        zip(made.faces, all_of_it.faces, strict=True), matted.generate(two_people, "to_female"), strict=True
+    ):
+        assert layer.generated.shape == (64, 64, 4)
+        changes = [np.abs(face.after.astype(int) - face.before).mean(2) for face in (head, whole)]
+        assert changes[0][120:136, 120:136].mean() > 20, "the face is painted"
+        corner = np.s_[40:70, 215:240]  # of the crop: flag or wall behind the head
+        assert changes[0][corner].mean() < 0.5 * changes[1][corner].mean()
+    changed = [(result.picture != two_people).any(2).sum() for result in (made, all_of_it)]
+    assert changed[0] < 0.95 * changed[1]

@@ -164,6 +164,7 @@ def test_selfie2anime_keeps_its_own_split_and_cuts_drawings_where_their_faces_ar
     assert described["counts"] == {"testA": 1, "testB": 1, "trainA": 2, "trainB": 1}
     assert described["template"] == [list(point) for point in HEAD_TEMPLATE]
     assert described["aspect"] == HEAD_ASPECT
+    assert described["matte"]
     assert np.abs(images.load(out / "trainB" / "0.png").astype(int) - (250, 180, 60)).max() < 8
     (wide,) = (images.load(path) for path in (out / "testA").iterdir())
     tight, _ = cut(face, find_detector(), 64)

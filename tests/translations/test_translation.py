@@ -128,6 +128,7 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
         (changed("crop", "margin", to=-1), "margin"),
         (changed("crop", "sharpness", to={"a_to_b": 0}), "sharpness"),
         (changed("crop", "sharpness", to={"sideways": 5.0}), "sharpness"),
+        (changed("crop", "matte", to="yes"), "matte"),
         (changed("output", to="video"), "output must be"),
         (changed("gain", to="bold"), "gain must be"),
         (changed("gain", to=9), "gain must be"),

@@ -82,7 +82,8 @@ def read_crop(data: Path, size: int) -> Crop | None:
     if described is None:
         return None
     template = tuple((float(x), float(y)) for x, y in described["template"])
-    return Crop(size, template, float(described["margin"]), float(described.get("aspect", 1.0)))
+    margin, aspect = float(described["margin"]), float(described.get("aspect", 1.0))
+    return Crop(size, template, margin, aspect, matte=bool(described.get("matte", False)))
 
 
 def stored_size(data: Path, size: int) -> int:

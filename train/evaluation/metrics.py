@@ -89,7 +89,7 @@ class _Remembering(nn.Module):
 
 def _prepare_torchvision() -> None:
     """torchmetrics imports it where it is installed, and fails where its operators do not load."""
-    from cyclegan_core.faces.torchvision_nms import import_torchvision
+    from cyclegan_core.runtime.torchvision_nms import import_torchvision
 
     with suppress(ImportError):
         import_torchvision()

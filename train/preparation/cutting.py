@@ -27,17 +27,21 @@ Cut = Callable[[Labelled], tuple[NDArray[np.uint8] | None, str]]
 
 @dataclass(frozen=True)
 class Window:
-    """The part of a face that is cut out: where its landmarks go, and how many times as tall as wide it is."""
+    """The part of a face that is cut out: where its landmarks go, and how many times as tall as wide it is.
+
+    matte: whether the head is told from its background when a painted one is laid back.
+    """
 
     template: tuple[tuple[float, float], ...]
     aspect: float = 1.0
+    matte: bool = False
 
 
 WINDOWS: dict[str, Window | None] = {
     "tight": Window(TIGHT_TEMPLATE),
     "medium": Window(MEDIUM_TEMPLATE),
     "wide": Window(WIDE_TEMPLATE),
-    "head": Window(HEAD_TEMPLATE, HEAD_ASPECT),
+    "head": Window(HEAD_TEMPLATE, HEAD_ASPECT, matte=True),
     "no": None,
 }
 OUT_OF_FOCUS = 16  # a blur by this part of a crop's side hides a face

@@ -228,13 +228,17 @@ def _made(config: TranslationConfig, run: dict[str, Any], words: dict[str, str])
     if all(isinstance(count, int) for count in counts):
         data += f", {counts[0]:,} and {counts[1]:,} training pictures"
     size = f"{config.crop.size} x {config.crop.size} pixels" if config.crop else "whole pictures of any size"
-    adds = "the change is enlarged and added to the photo"
+    covers = "the output replaces what they saw"
+    if config.output == "change":
+        covers = "the change is enlarged and added to the photo"
+    elif config.crop and config.crop.matte:
+        covers = "the output replaces the head, and the photo's background stays"
     return {
         "data": _cell(data),
         "command": f"`{noted('command')}`" if words.get("command", run.get("command")) else "not noted",
         **{name: noted(name) for name in ("commit", "device", "minutes")},
         "pictures": f"{noted('pictures')} of each domain",
-        "sees": f"{size}; {adds if config.output == 'change' else 'the output replaces what they saw'}",
+        "sees": f"{size}; {covers}",
     }
 
 

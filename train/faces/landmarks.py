@@ -1,7 +1,7 @@
 """Trains the small network that places landmarks (`cyclegan_core/faces/landmark_net.py`), taught by RetinaFace.
 
-    python train/landmarks.py prepare UTKFACE_DIR CELEBA_DIR/img_align_celeba SELFIES_DIR --output crops/landmarks.npz
-    python train/landmarks.py train crops/landmarks.npz --output cyclegan_core/faces/landmarks.safetensors
+    python train/faces/landmarks.py prepare UTKFACE_DIR CELEBA_DIR/img_align_celeba SELFIES_DIR --output marks.npz
+    python train/faces/landmarks.py train marks.npz --output cyclegan_core/faces/landmarks.safetensors
 
 Every picture gives one loose crop around its largest face, with the landmarks that RetinaFace finds. Training turns,
 zooms and shifts it as much as a guess may be off; pieces beside the face, or far too large or small, are no face, nor
