@@ -13,6 +13,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.config import Direction
 from cyclegan_core.translations.translation import Translation
 from demo.tabs.gallery.model_cards import text_of
+from tests import ROOT
 from train import plot
 from train.config.presets import preset
 from train.publishing import card
@@ -76,6 +77,24 @@ def test_a_card_without_words_says_all_that_the_run_noted(run: Path) -> None:
     assert "$" not in text
     assert images.load(folder / "sheet.jpg").shape == (32, 64, 3)
     assert "Written by" not in text_of(folder / "README.md")  # what the page shows
+
+
+def test_whole_photographs_are_shown_before_and_after(run: Path) -> None:
+    folder = run / "translation"
+    photos = [str(ROOT / "examples" / name) for name in ("two_people.jpg", "astronaut.jpg")]
+    assert card.main([str(folder), "--photographs", *photos]) == 0
+    assert (
+        "![Whole photographs: as they are, then to_female, to_male](photographs.jpg)"
+        in (folder / "README.md").read_text()
+    )
+    sheet = images.load(folder / "photographs.jpg").astype(int)
+    rows = sheet.reshape(3, len(sheet) // 3, *sheet.shape[1:])
+    assert rows[0, 150:200, 100:400].std() > 20, "a photograph"
+    for other in rows[1:]:
+        changed = np.abs(other - rows[0]).max(2) > 16
+        assert 0.005 < changed.mean() < 0.4, "its faces, and not all of it"
+    (run / "nothing.jpg").write_bytes(b"")
+    assert card.main([str(folder), "--photographs", str(run / "nothing.jpg")]) == 1
 
 
 def test_figures_of_these_weights_are_in_the_card_and_those_of_others_are_not(run: Path) -> None:

@@ -20,7 +20,8 @@ from tests import ROOT
 from tests.support.push_hub import Fault, PushHub, give_token, serving_pushes
 from train.publishing import hub_calls, push
 
-FILES = {"config.json", "model.safetensors", "README.md", "sheet.jpg", "samples/1.jpg", "samples/2.jpg"}
+CARD_AND_SHEETS = {"README.md", "sheet.jpg", "photographs.jpg"}
+FILES = {"config.json", "model.safetensors", *CARD_AND_SHEETS, "samples/1.jpg", "samples/2.jpg"}
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def run(tiny_translation: Path, tmp_path: Path) -> Path:
     shutil.copytree(tiny_translation, folder / "translation")
     for number in (8, 16):
         images.save(np.full((32, 64, 3), number, np.uint8), folder / f"samples_{number:08d}.png")
+    images.save(np.full((8, 8, 3), 9, np.uint8), folder / "translation" / "photographs.jpg")
     (folder / "checkpoint.pt").write_bytes(b"not for others")
     return folder
 

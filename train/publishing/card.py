@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -22,8 +23,9 @@ from cyclegan_core.translations.source import CARD_FILE, WEIGHTS_FILE
 from cyclegan_core.translations.translation import Translation, distinct_networks
 from train.config.train_config import TrainConfig
 from train.evaluation.figures import describe_judges, table_of_figures, table_of_groups
+from train.publishing.photographs import photographs_sheet
 
-SHEET_FILE, METRICS_FILE, PLOT_FILE = "sheet.jpg", "metrics.json", "metrics.png"
+SHEET_FILE, PHOTOGRAPHS_FILE, METRICS_FILE, PLOT_FILE = "sheet.jpg", "photographs.jpg", "metrics.json", "metrics.png"
 WORDS = ("verdict", "command", "commit", "remarks", "prepare", "evaluate", "failures")  # what no run can know
 # In the front matter, where no reader meets it: a push writes such a card anew, and leaves every other one alone.
 MARK = "# Written by train/publishing/card.py from the run. Take this line out to keep a text of your own."
@@ -95,14 +97,15 @@ def write_card(
     *,
     metrics: dict[str, Any] | None = None,
     sheet: Path | None = None,
+    photographs: Sequence[Path] = (),
     words: dict[str, str] | None = None,
     repo: str | None = None,
 ) -> None:
-    """Writes `README.md`, and the sheet beside it, for the translation in `folder`.
+    """Writes `README.md`, and the sheets beside it, for the translation in `folder`.
 
-    metrics: of train/evaluate.py, of these very weights. words: those of WORDS that a person gives; a card with a
-    verdict is a person's and is never written over by a push. repo: its name on the Hub, for the example. Raises
-    CycleganError and OSError.
+    metrics: of train/evaluate.py, of these very weights. photographs: files that the card shows whole, before and
+    after. words: those of WORDS that a person gives; a card with a verdict is a person's and is never written over by a
+    push. repo: its name on the Hub, for the example. Raises CycleganError and OSError.
     """
     translation = Translation.load(folder)
     config, run = translation.config, translation.config.training
@@ -111,6 +114,8 @@ def write_card(
         raise CycleganError("the figures are of other weights than these: measure again with train/evaluate.py")
     if sheet:
         images.save(images.load(sheet), folder / SHEET_FILE, quality=88)
+    if photographs:
+        images.save(photographs_sheet(translation, photographs), folder / PHOTOGRAPHS_FILE, quality=88)
     if "verdict" in words:
         run["quality"] = words["verdict"]  # the page shows it
         translation.save_config(folder)
@@ -125,7 +130,7 @@ def write_card(
         address=repo or config.name,
         picture="selfie.jpg" if config.crop else "picture.jpg",
         figures=_figures(metrics, run.get("validation"), words),
-        sheet=_sheet(folder, metrics),
+        sheet=_sheets(folder, config, metrics),
         **_made(config, run, words),
         recipe=_recipe(run.get("config")),
         remarks="\n\n".join(words[name] for name in ("remarks", "prepare") if name in words),
@@ -208,12 +213,12 @@ def _figures(metrics: dict[str, Any] | None, scores: Any, words: dict[str, str])
     return "\n\n".join(part for part in parts if part)
 
 
-def _sheet(folder: Path, metrics: dict[str, Any] | None) -> str:
-    if not (folder / SHEET_FILE).is_file():
-        return ""
-    if metrics:
-        return f"![Test pictures drawn at random, not chosen: before above, after below]({SHEET_FILE})"
-    return f"![At the last snapshot: source, translated, back again and identity, both ways]({SHEET_FILE})"
+def _sheets(folder: Path, config: TranslationConfig, metrics: dict[str, Any] | None) -> str:
+    chosen = "Test pictures drawn at random, not chosen: before above, after below"
+    last = "At the last snapshot: source, translated, back again and identity, both ways"
+    whole = f"Whole photographs: as they are, then {', '.join(config.directions.values())}"
+    shown = {SHEET_FILE: chosen if metrics else last, PHOTOGRAPHS_FILE: whole}
+    return "\n\n".join(f"![{words}]({name})" for name, words in shown.items() if (folder / name).is_file())
 
 
 def _made(config: TranslationConfig, run: dict[str, Any], words: dict[str, str]) -> dict[str, str]:
@@ -265,6 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="the translation; gets README.md and the sheet")
     parser.add_argument("--metrics", type=Path, help="metrics.json of train/evaluate.py")
     parser.add_argument("--sheet", type=Path, help="sheet.png of train/evaluate.py")
+    parser.add_argument("--photographs", type=Path, nargs="+", default=[], help="files that it shows whole")
     parser.add_argument("--repo", help="its name on the Hub, for the example")
     for name in WORDS:
         parser.add_argument(f"--{name}", help="goes into the card as it is")
@@ -272,7 +278,14 @@ def main(arguments: list[str] | None = None) -> int:
     words = {name: getattr(options, name) for name in WORDS}
     try:
         metrics = json.loads(options.metrics.read_text(encoding="utf-8")) if options.metrics else None
-        write_card(options.folder, metrics=metrics, sheet=options.sheet, words=words, repo=options.repo)
+        write_card(
+            options.folder,
+            metrics=metrics,
+            sheet=options.sheet,
+            photographs=options.photographs,
+            words=words,
+            repo=options.repo,
+        )
     except (CycleganError, OSError, ValueError, KeyError, AttributeError) as error:
         print(f"error: the card cannot be written: {error}", file=sys.stderr)
         return 1

@@ -26,7 +26,7 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations.source import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE
 from cyclegan_core.translations.translation import Translation
 from train.command_line import command
-from train.publishing.card import METRICS_FILE, PLOT_FILE, SHEET_FILE, ensure_card, find_metrics
+from train.publishing.card import METRICS_FILE, PHOTOGRAPHS_FILE, PLOT_FILE, SHEET_FILE, ensure_card, find_metrics
 from train.publishing.hub_calls import NO_TOKEN, bounded, patiently
 from train.training.run_folder import best_or_last
 
@@ -275,7 +275,7 @@ def _operations(folder: Path, run: Path | None) -> "list[CommitOperationAdd]":
     metrics = find_metrics(folder, run)
     files: dict[str, Path | bytes] = {
         name: folder / name
-        for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, SHEET_FILE)
+        for name in (CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, SHEET_FILE, PHOTOGRAPHS_FILE)
         if name in (CONFIG_FILE, WEIGHTS_FILE) or (folder / name).is_file()
     }
     if metrics:
