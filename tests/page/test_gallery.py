@@ -266,6 +266,14 @@ def test_example_shows_verdict_and_sheet(gender: Status) -> None:
     assert str(WEIGHTS.parent) not in figure, "where this program is installed is nobody's business"
 
 
+def test_whole_photographs_are_shown_beside(gender: Status) -> None:
+    figure = model_cards.photographs_of(gender)
+    assert 'alt="Gender: whole photographs before and after"' in figure
+    shown = images.load(base64.b64decode(figure.partition("base64,")[2].partition('"')[0]))
+    sheet = images.load(WEIGHTS / "gender" / "photographs.jpg")
+    assert shown.shape[1] / shown.shape[0] == pytest.approx(sheet.shape[1] / sheet.shape[0], rel=0.01)
+
+
 def test_card_of_a_stranger_loads_nothing(tmp_path: Path) -> None:
     hostile = tmp_path / "README.md"
     hostile.write_text(
@@ -284,7 +292,8 @@ def test_translation_without_sheet_or_card_has_words(context: PageContext) -> No
     assert CATALOG[0].about in model_cards.head(status)
     updates = model_cards._updates(status)
     assert updates[0].visible
-    assert not updates[3].visible
+    assert updates[3] == ""
+    assert not updates[4].visible
     assert not model_cards._updates(None)[0].visible
 
 

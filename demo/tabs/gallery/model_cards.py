@@ -21,8 +21,8 @@ from demo.languages.phrases import phrase, say, say_word
 if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status
 
-SHEET_FILE = "sheet.jpg"  # which train/publishing/card.py writes beside a card
-SHEET_SIDE = 1000  # pixels, at most, at which it is shown
+SHEET_FILE, PHOTOGRAPHS_FILE = "sheet.jpg", "photographs.jpg"  # which train/publishing/card.py writes beside a card
+SHEET_SIDE = 1000  # pixels, at most, at which they are shown
 SHEET_COLUMNS, SHEET_ROWS = 8, 16  # of train/evaluate.py: four rows of sources and results one way, four the other
 
 
@@ -43,13 +43,22 @@ def head(status: "Status") -> str:
 
 
 def sheet_of(status: "Status") -> str:
-    """HTML with the example sheet that lies beside a model card, or an empty string."""
-    sheet = status.card and status.card.parent / SHEET_FILE
+    """HTML with the sheet of test faces that lies beside a model card, or an empty string."""
+    return _figure(status, SHEET_FILE, "gallery.sheet", "gallery.sheet_of")
+
+
+def photographs_of(status: "Status") -> str:
+    """HTML with the sheet of whole photographs that lies beside a model card, or an empty string."""
+    return _figure(status, PHOTOGRAPHS_FILE, "gallery.photographs", "gallery.photographs_of")
+
+
+def _figure(status: "Status", file: str, caption: str, described: str) -> str:
+    sheet = status.card and status.card.parent / file
     if not sheet or not sheet.is_file():
         return ""
-    alt = say("gallery.sheet_of", title=html.escape(_title(status)))
+    alt = say(described, title=html.escape(_title(status)))
     picture = f'<img src="{_data_url(sheet, sheet.stat().st_mtime)}" alt="{alt}">'
-    return f'<figure class="sheet">{picture}<figcaption>{say("gallery.sheet")}</figcaption></figure>'
+    return f'<figure class="sheet">{picture}<figcaption>{say(caption)}</figcaption></figure>'
 
 
 def _title(status: "Status") -> str:
@@ -84,9 +93,10 @@ def add_model_cards(context: PageContext) -> None:
                 sheet = gr.HTML()
             with gr.Column(scale=5, min_width=300):
                 title = gr.HTML()
+                photographs = gr.HTML()
                 with gr.Accordion(phrase("gallery.card"), open=False, visible=False) as whole:
                     text = gr.Markdown()
-        blocks += [column, title, sheet, whole, text]
+        blocks += [column, title, sheet, photographs, whole, text]
 
     def fill() -> list[Any]:
         with visitor_errors():
@@ -98,12 +108,13 @@ def add_model_cards(context: PageContext) -> None:
 
 def _updates(status: "Status | None") -> list[Any]:
     if status is None:
-        return [gr.Column(visible=False), *[gr.skip()] * 4]
+        return [gr.Column(visible=False), *[gr.skip()] * 5]
     card = text_of(status.card) if status.card and status.card.is_file() else ""
     return [
         gr.Column(visible=True),
         head(status),
         sheet_of(status),
+        photographs_of(status),
         gr.Accordion(visible=bool(card)),
         card,
     ]
