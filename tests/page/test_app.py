@@ -27,6 +27,7 @@ from demo.pictures import PhotoInput
 from demo.server.files import Files
 from demo.server.serve import serve
 from demo.tabs.about import OWNER_KEY, about, came_from_here, plain
+from demo.tabs.strength_slider import strength_slider
 from tests import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
@@ -156,6 +157,15 @@ class TestStart:
 def test_page_is_served_before_pytorch_is_loaded() -> None:
     check = "import sys, demo.page, demo.server.serve; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=Path(app.__file__).parent, check=False).returncode == 0
+
+
+def test_a_strength_in_per_cent_is_a_share_for_event_functions() -> None:
+    with gr.Blocks():
+        slider = strength_slider()
+    assert (slider.minimum, slider.value, slider.maximum) == (0, 100, 100 * STRONGEST)
+    assert [slider.preprocess(per_cent) for per_cent in (0, 100, 150)] == [0, 1, STRONGEST]
+    with pytest.raises(gr.Error):
+        slider.preprocess(151)
 
 
 @pytest.mark.parametrize("markup", ["photo/view.html", "webcam/webcam.html"])

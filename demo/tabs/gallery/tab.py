@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError
-from cyclegan_core.inference.composition import STRONGEST
 from demo.context import PageContext
 from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
@@ -21,6 +20,7 @@ from demo.tabs.gallery.batch import Batch, Request
 from demo.tabs.gallery.history import LISTEN, History, Item, card, delete, failed_card
 from demo.tabs.gallery.model_cards import add_model_cards
 from demo.tabs.photo.view import EXAMPLES
+from demo.tabs.strength_slider import strength_slider
 
 if TYPE_CHECKING:
     pass
@@ -172,7 +172,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
                 elem_classes=FACE_CARDS,
             )
             then = gr.Dropdown([nothing_more, *choices], value="", label=phrase("gallery.then"), filterable=False)
-            strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"))
+            strength = strength_slider()
             with gr.Row():
                 button = gr.Button(phrase("gallery.translate"), variant="primary", min_width=120)
                 stop = gr.Button(phrase("gallery.stop"), visible=False, min_width=120, elem_id="stop-batch")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from cyclegan_core.errors import CycleganError, VideoCancelledError
-from cyclegan_core.inference.composition import STRONGEST
 from demo.context import TRANSLATOR_QUEUE, PageContext
 from demo.errors import error_text, nothing_html, status_html, visitor_errors
 from demo.file_input import FileInput
@@ -19,6 +18,7 @@ from demo.languages.phrases import phrase, say, say_count
 from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.long_work import LONG_WORK_QUEUE, LongWork, waiting_html
 from demo.tabs.face_cards import FACE_CARDS
+from demo.tabs.strength_slider import strength_slider
 from demo.tabs.video.limits import check
 from demo.tabs.video.preview import VideoPreview
 
@@ -201,7 +201,7 @@ def add_video(context: PageContext) -> None:
                 elem_classes=FACE_CARDS,
             )
             then = gr.Dropdown([nothing_more, *choices], value="", label=phrase("then"), filterable=False)
-            strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"))
+            strength = strength_slider()
             largest_only = gr.Checkbox(label=phrase("video.largest"))
             with gr.Row():
                 button = gr.Button(phrase("video.translate"), variant="primary", min_width=120)

@@ -8,11 +8,11 @@ import numpy as np
 from gradio.data_classes import ImageData
 from numpy.typing import NDArray
 
-from cyclegan_core.inference.composition import STRONGEST
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import phrase, say
 from demo.pictures import PhotoInput
+from demo.tabs.strength_slider import strength_slider
 from demo.tabs.webcam import frames
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def add_slow_mode(context: PageContext) -> gr.Accordion:
         with gr.Row():
             first = gr.Dropdown(offered, value=context.favourite(), label=phrase("translation"), min_width=200)
             then = gr.Dropdown([(phrase("nothing_more"), ""), *offered], value="", label=phrase("then"), min_width=200)
-            strength = gr.Slider(0, STRONGEST, value=1, step=0.01, label=phrase("strength"), min_width=200)
+            strength = strength_slider(min_width=200)
             nearest = gr.Checkbox(label=phrase("webcam.slow.nearest"), min_width=200)
         with gr.Row():
             camera = CameraInput(
