@@ -23,9 +23,10 @@ Known = Arrays
 
 # At this side and below OpenVINO gains nothing over PyTorch, and converting a generator takes it seconds at the start.
 SMALL = 96
-# Error of bfloat16 on an example picture in [-1, 1] up to which it is used: 3 of 255 for all but a thousandth of the
-# values, which are edges of strokes. Norms over the picture may lose more, a visible step in a smooth cheek.
-TOLERANCE, TOLERATED = 3 / 127.5, 0.999
+# Error of bfloat16 on an example picture in [-1, 1] up to which it is used: 3 of 255 for all but a hundredth of the
+# values, which are edges of strokes: those of a drawn face may move by 13 of 255 and nobody sees it. Norms over the
+# picture may lose more, a visible step in a smooth cheek.
+TOLERANCE, TOLERATED = 3 / 127.5, 0.99
 
 
 def engine_name(size: int | None) -> Literal["CUDA", "OpenVINO", "PyTorch"]:
@@ -135,7 +136,7 @@ def _openvino(generator: nn.Module, size: int | None) -> Engine:
     side = size or -1
     bf16 = size is not None and has_bf16()
     cached = CachedModel(
-        digest_of(digest_of_network(generator), side, bf16),
+        digest_of(digest_of_network(generator), side, bf16, TOLERANCE, TOLERATED),
         lambda: convert(generator, example, [[-1, 3, side, side]]),
     )
     run = compile_model(cached.model, cached.precision(lambda: _precision(cached.model, side)) if bf16 else "f32")
