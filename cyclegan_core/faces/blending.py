@@ -1,6 +1,7 @@
 """Putting a translated crop back into its picture, without a seam and without touching what lies around it."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -15,15 +16,21 @@ EXPONENT = 2.6
 FEATHER = 0.35  # share of the radius over which the mask falls from 1 to 0
 
 
+@lru_cache(maxsize=32)
 def feathered_mask(size: int) -> NDArray[np.float32]:
-    """Float32 (size, size) in [0, 1]: 1 in the middle, falling smoothly to exactly 0 at the sides and corners."""
+    """Float32 (size, size) in [0, 1]: 1 in the middle, falling smoothly to exactly 0 at the sides and corners.
+
+    The array is shared and must not be changed.
+    """
     axis = np.abs((np.arange(size) + 0.5) * 2 / size - 1)
     radius = (axis[:, None] ** EXPONENT + axis[None, :] ** EXPONENT) ** (1 / EXPONENT)
     t = np.clip((1 - radius) / FEATHER, 0, 1)
     mask = t * t * (3 - 2 * t)
     mask[[0, -1]] = 0
     mask[:, [0, -1]] = 0
-    return mask.astype(np.float32)
+    shared = mask.astype(np.float32)
+    shared.flags.writeable = False
+    return shared
 
 
 def add_change(
@@ -58,13 +65,15 @@ def paste(
     # Premultiplied, so that what lies outside the crop never bleeds into the edge.
     for strip, warped in _warped_strips(picture, alignment, np.concatenate([crop * mask, mask], axis=2)):
         alpha = warped[..., 3:]
-        _write(strip, strip * (1 - alpha) + warped[..., :3], tone)
+        _write(strip, warped[..., :3] + strip * (1 - alpha), tone)
 
 
 def _write(strip: NDArray[np.uint8], changed: NDArray[np.float32], tone: Tone | None) -> None:
     if tone is not None:
         changed = tone.keep(strip, changed)
-    np.copyto(strip, np.rint(changed).clip(0, 255).astype(np.uint8))
+    np.rint(changed, out=changed)
+    np.clip(changed, 0, 255, out=changed)
+    np.copyto(strip, changed, casting="unsafe")
 
 
 def _warped_strips(
