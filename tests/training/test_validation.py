@@ -11,6 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from cyclegan_core import images
+from cyclegan_core.faces.alignment import HEAD_ASPECT, HEAD_TEMPLATE, align
+from cyclegan_core.faces.embedded_detector import EmbeddedDetector
+from tests import ROOT
 from train.config.train_config import TrainConfig
 from train.evaluation import features, validation
 from train.evaluation.samples import MARGIN, Look, save_sheet, save_snapshot_sheet, show_translated
@@ -155,6 +158,26 @@ def test_a_change_is_faded_out_on_faces_and_goes_to_the_edge_on_whole_pictures()
     assert face[16, 16, 0] == pytest.approx(151, abs=1)
     assert face[0, 0, 0] == 100
     assert np.abs(whole.astype(int) - 151).max() <= 1
+
+
+def test_a_painted_head_is_shown_before_its_own_background() -> None:
+    photo = images.load(ROOT / "examples" / "astronaut.jpg")
+    face = max(EmbeddedDetector().detect(photo), key=lambda face: face.width)
+    crop = align(face.landmarks, np.array(HEAD_TEMPLATE), 64, aspect=HEAD_ASPECT).crop(photo)
+    pictures = torch.from_numpy(crop).permute(2, 0, 1)[None]
+
+    class Negative(Swap):
+        def forward(self, x: Tensor) -> Tensor:
+            return -x
+
+    everything, head = (
+        np.abs(show_translated(Negative(), pictures, Look(64, matte=matte), "a_to_b")[0].astype(int) - crop).mean(2)
+        for matte in (False, True)
+    )
+    assert everything[30:34, 30:34].mean() > 20
+    assert np.abs(head - everything)[30:34, 30:34].max() <= 1, "the face"
+    wall = np.s_[38:50, 52:58]
+    assert head[wall].mean() < 0.3 * everything[wall].mean()
 
 
 def test_a_replaced_picture_trains_the_encoder_again(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
+from cyclegan_core.faces.head_matte import embedded_head_matte
 from cyclegan_core.inference.sharpness import softened
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from train.data.folders import to_float
@@ -27,7 +28,7 @@ class Look:
     """How the demo shows what a generator makes.
 
     size: side in pixels that the generator sees. output, gain: as in a translation's config. whole: not crops of faces,
-    whose borders stay as they are, but pictures that are translated up to their edges. sharpness: as in a Crop.
+    whose borders stay as they are, but pictures that are translated up to their edges. sharpness, matte: as in a Crop.
     """
 
     size: int
@@ -35,13 +36,15 @@ class Look:
     gain: float = 1.0
     whole: bool = False
     sharpness: Mapping[Direction, float] = field(default_factory=dict)
+    matte: bool = False
 
     @classmethod
     def of(cls, config: TranslationConfig, side: int) -> Self:
         """That of a translation. side: of its pictures, where it sees whole ones."""
         if config.crop is None:
             return cls(side, config.output, config.gain, whole=True)
-        return cls(config.crop.size, config.output, config.gain, sharpness=config.crop.sharpness)
+        crop = config.crop
+        return cls(crop.size, config.output, config.gain, sharpness=crop.sharpness, matte=crop.matte)
 
 
 def spread(pictures: Tensor, count: int) -> Tensor:
@@ -67,7 +70,11 @@ def show_translated(
         x = to_float(torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)).to(device)
         y = generator(x).float()
         made = (y - x) * (127.5 * look.gain) if look.output == "change" else (y + 1) * 127.5
-        for picture, crop in zip(part, made.permute(0, 2, 3, 1).cpu().numpy(), strict=True):
+        crops = made.permute(0, 2, 3, 1).cpu().numpy()
+        if look.matte and look.output == "picture":
+            heads = embedded_head_matte()(np.stack([_resized(p, look.size) for p in part]))
+            crops = np.concatenate([crops, heads[..., None]], axis=3)
+        for picture, crop in zip(part, crops, strict=True):
             if look.whole:
                 large = _resized(crop, picture.shape[0])
                 picture[:] = np.rint(large + picture if look.output == "change" else large).clip(0, 255)
