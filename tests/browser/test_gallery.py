@@ -109,13 +109,38 @@ def test_original_is_seen_by_pointer_and_by_keyboard(gallery: Gallery) -> None:
     gallery.translate()
     card, before = gallery.results.first, gallery.results.first.get_by_alt_text("The original")
     expect(before).to_have_css("opacity", "0")
-    card.get_by_alt_text("astronaut.jpg: older").hover(force=True)
+    card.locator(".flip").hover()
     expect(before).to_have_css("opacity", "1")
     gallery.page.mouse.move(0, 0)
     expect(before).to_have_css("opacity", "0")
     card.get_by_role("checkbox", name="Show the original of astronaut.jpg: older").focus()
     gallery.page.keyboard.press("Space")
     expect(before).to_have_css("opacity", "1")
+
+
+def test_results_are_leafed_through_by_arrows_and_keys(gallery: Gallery, visit: Visit) -> None:
+    gallery.choose(ONE, OTHER)
+    gallery.translate()
+    viewer = gallery.page.get_by_role("dialog", name="One result, large")
+    gallery.page.get_by_role("link", name="Open astronaut.jpg: older").click()
+    expect(viewer).to_contain_text("astronaut.jpg: older (1 / 2)")
+    for picture in viewer.locator("img").all():
+        expect(picture).to_have_js_property("complete", True, timeout=PATIENCE)
+        assert is_shown(picture)
+    visit.screenshot("gallery-viewer")
+    viewer.get_by_role("button", name="The next one").click()
+    expect(viewer).to_contain_text("grace_hopper.jpg: older (2 / 2)")
+    gallery.page.keyboard.press("ArrowRight")
+    expect(viewer).to_contain_text("astronaut.jpg: older (1 / 2)")
+    gallery.page.keyboard.press("ArrowLeft")
+    expect(viewer).to_contain_text("(2 / 2)")
+    gallery.page.keyboard.press("Escape")
+    expect(viewer).to_be_hidden()
+    gallery.page.get_by_role("link", name="Open grace_hopper.jpg: older").click()
+    expect(viewer).to_contain_text("(2 / 2)")
+    viewer.get_by_role("button", name="Close").click()
+    expect(viewer).to_be_hidden()
+    assert len(gallery.page.context.pages) == 1
 
 
 def test_results_go_to_the_history_and_are_deleted(gallery: Gallery, visit: Visit) -> None:

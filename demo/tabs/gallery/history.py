@@ -15,17 +15,7 @@ from demo.languages.phrases import phrase, say
 from demo.server.files import FILE_LIFETIME_SECONDS
 
 MOST_ENTRIES = 400
-# One listener for all buttons, as they come and go. A picture that is gone on the server is shown no more.
-LISTEN = """
-element.addEventListener('click', (event) => {
-    const button = event.target.closest('button[data-key]');
-    if (button) trigger('click', {key: button.dataset.key});
-});
-element.addEventListener('error', (event) => {
-    const item = event.target.closest && event.target.closest('li');
-    if (item) item.classList.add('gone');
-}, true);
-"""
+GRID_SCRIPT = Path(__file__).with_name("grid.js").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -134,7 +124,7 @@ class History:
         # No file is kept for longer, and the list shall not outlive them by much.
         self.entries = gr.State([], time_to_live=2 * FILE_LIFETIME_SECONDS)
         self.grid = gr.HTML(
-            f'<div role="status"><p>{phrase("gallery.nothing")}</p></div>', elem_id="history", js_on_load=LISTEN
+            f'<div role="status"><p>{phrase("gallery.nothing")}</p></div>', elem_id="history", js_on_load=GRID_SCRIPT
         )
         self.delete_all = gr.Button(phrase("gallery.delete_all"), size="sm", visible=False, elem_id="delete-all")
         private: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}

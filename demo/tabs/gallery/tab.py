@@ -17,7 +17,7 @@ from demo.server.files import FILE_LIFETIME_SECONDS
 from demo.server.long_work import LONG_WORK_QUEUE, LongWork, waiting_html
 from demo.tabs.face_cards import FACE_CARDS
 from demo.tabs.gallery.batch import Batch, Request
-from demo.tabs.gallery.history import LISTEN, History, Item, card, delete, failed_card
+from demo.tabs.gallery.history import GRID_SCRIPT, History, Item, card, delete, failed_card
 from demo.tabs.gallery.model_cards import add_model_cards
 from demo.tabs.photo.view import EXAMPLES
 from demo.tabs.strength_slider import strength_slider
@@ -185,7 +185,7 @@ def add_gallery(context: PageContext, made_elsewhere: gr.State) -> None:
                 delete_these = gr.Button(
                     phrase("gallery.delete_these"), visible=False, min_width=120, elem_id="delete-batch"
                 )
-            grid = gr.HTML(nothing_html(phrase("gallery.empty")), elem_id="batch", js_on_load=LISTEN)
+            grid = gr.HTML(nothing_html(phrase("gallery.empty")), elem_id="batch", js_on_load=GRID_SCRIPT)
     gr.HTML(f"<h2>{phrase('gallery.visit')}</h2>")
     history = History()
     history.follow(made_elsewhere)
