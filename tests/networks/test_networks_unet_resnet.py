@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from cyclegan_core.inference.engines import _openvino
+from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, _openvino
 from cyclegan_core.networks import UnetResnetGenerator, unet_resnet
+from cyclegan_core.runtime.compiled import has_bf16
 
 SMALL: dict[str, Any] = {"channels": 8, "blocks": 1}
 
@@ -70,7 +72,11 @@ def test_openvino_agrees_with_torch(size: int | None) -> None:
     x = torch.rand(2, 3, 32, 32) * 2 - 1
     with torch.inference_mode():
         expected = net(x).numpy()
-    assert abs(_openvino(net, size)(x.numpy()) - expected).max() < 1e-4
+    error = abs(_openvino(net, size)(x.numpy()) - expected)
+    if size and has_bf16():  # which may have been chosen
+        assert np.quantile(error, TOLERATED) < 2 * TOLERANCE, "on noise, twice what it may be on a picture"
+    else:
+        assert error.max() < 1e-4
 
 
 def test_smooth_leaves_no_pattern_of_two_pixels() -> None:
