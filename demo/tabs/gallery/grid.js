@@ -16,7 +16,7 @@ viewer.innerHTML = `
     <p aria-live="polite"></p>
     <button type="button" data-step="1" aria-label="${phrase('gallery.next')}">›</button>
   </div>`;
-document.body.append(viewer);
+element.closest('.contain').append(viewer); // where rules within media queries hold, before which gradio puts it
 let shown = 0; // number of the result in the viewer
 let pressedAt = null; // where a finger came down
 
