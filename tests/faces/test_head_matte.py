@@ -74,5 +74,11 @@ def test_it_can_be_taught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert HeadMatte(weights)(crop_of("astronaut.jpg")[None])[0][60, 64] > 0.5
 
 
+def test_pictures_without_surroundings_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images.save(np.full((64, 64, 3), 128, np.uint8), tmp_path / "grey.png")
+    assert head_matte.main(["prepare", str(tmp_path), "--output", str(tmp_path / "set.npz")]) == 1
+    assert "none of these pictures can be learned from" in capsys.readouterr().err
+
+
 def test_network_is_small() -> None:
     assert sum(parameter.numel() for parameter in HeadMatteNet().parameters()) < 300_000

@@ -12,7 +12,6 @@ not, so all that one of the cuts holds counts as the head.
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,22 +21,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor
-from tqdm import tqdm
 
-from cyclegan_core import images
-from cyclegan_core.errors import PictureError
 from cyclegan_core.faces.head_matte import SIZE, HeadMatte, HeadMatteNet
 from train.command_line import command
 from train.data.augment import disturb
 from train.data.folders import to_float
-from train.data.listing import picture_files
+from train.faces.teaching import add_commands, pictures_of, save_half, save_set, teach
 
 STORED = 96  # side of the crops that are cut
 PASSES = 2  # of GrabCut
-TEST_SHARE = 0.05
-RATE = 2e-3  # of learning, at its highest
 # Half axes of two ellipses about which a head with its hair may end, and where their middle is; as fractions.
 GUESSES = ((0.27, 0.36, 0.47), (0.33, 0.42, 0.46))
 SURE = 0.1  # a prior this near to 0 or 1 is not asked again
@@ -72,45 +65,35 @@ def guesses(prior: NDArray[np.float32] | None) -> list[NDArray[np.uint8]]:
         inside: NDArray[np.bool_] = ((x - 0.5) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1
         return inside
 
-    made = []
-    for rx, ry, cy in GUESSES if prior is None else GUESSES[:1]:
-        guess = np.full((STORED, STORED), cv2.GC_PR_BGD, np.uint8)
-        if prior is None:
-            guess[ellipse(rx, ry, cy) | ((y > 0.7) & (abs(x - 0.5) < 0.17))] = cv2.GC_PR_FGD
-            guess[~ellipse(0.5, 0.56, 0.5) & (y < 0.75)] = cv2.GC_BGD
-        else:
-            guess[prior > 0.4] = cv2.GC_PR_FGD
-            guess[prior < SURE] = cv2.GC_BGD
-            guess[prior > 1 - SURE] = cv2.GC_FGD
-        guess[ellipse(0.19, 0.25, 0.53)] = cv2.GC_FGD
-        made.append(guess)
-    return made
+    if prior is None:
+        beside = ~ellipse(0.5, 0.56, 0.5) & (y < 0.75)
+        neck = (y > 0.7) & (abs(x - 0.5) < 0.17)
+        made = [
+            np.select([beside, ellipse(*axes) | neck], [cv2.GC_BGD, cv2.GC_PR_FGD], cv2.GC_PR_BGD) for axes in GUESSES
+        ]
+    else:
+        sure_or_likely = [prior > 1 - SURE, prior < SURE, prior > 0.4]
+        made = [np.select(sure_or_likely, [cv2.GC_FGD, cv2.GC_BGD, cv2.GC_PR_FGD], cv2.GC_PR_BGD)]
+    face = ellipse(0.19, 0.25, 0.53)
+    return [np.where(face, cv2.GC_FGD, guess).astype(np.uint8) for guess in made]
 
 
 def prepare(folders: list[Path], output: Path, *, most: int, prior: Path | None) -> None:
     """Writes crops uint8 (N, 96, 96, 3), heads uint8 (N, 96, 96) in 0..255, and who is tested on."""
     known = HeadMatte(prior) if prior else None
     crops, heads, test = [], [], []
-    for folder in folders:
-        files = sorted(picture_files(folder), key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
-        for path in tqdm(files[:most], unit=" pictures", desc=folder.name, disable=None):
-            try:
-                crop = images.load(path)
-            except PictureError:
-                continue
-            crop = cv2.resize(crop, (STORED, STORED), interpolation=cv2.INTER_AREA).astype(np.uint8)
-            if not shows_surroundings(crop):
-                continue
-            matte = known(crop[None])[0] if known else None
-            cuts = [cut_out(crop, guess) for guess in guesses(matte)]
-            if matte is not None:  # where GrabCut and the network differ both have a say
-                cuts = [(cuts[0] + matte) / 2]
-            crops.append(crop)
-            heads.append(np.rint(np.max(cuts, axis=0) * 255).astype(np.uint8))
-            test.append(int(hashlib.sha256(path.name.encode()).hexdigest()[:8], 16) < TEST_SHARE * 2**32)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(output, crops=np.stack(crops), heads=np.stack(heads), test=np.array(test))
-    print(f"{len(crops):,} crops, {sum(test):,} of them for testing")
+    for picture, for_testing in pictures_of(folders, most):
+        crop = cv2.resize(picture, (STORED, STORED), interpolation=cv2.INTER_AREA).astype(np.uint8)
+        if not shows_surroundings(crop):
+            continue
+        matte = known(crop[None])[0] if known else None
+        cuts = [cut_out(crop, guess) for guess in guesses(matte)]
+        if matte is not None:  # where GrabCut and the network differ both have a say
+            cuts = [(cuts[0] + matte) / 2]
+        crops.append(crop)
+        heads.append(np.rint(np.max(cuts, axis=0) * 255).astype(np.uint8))
+        test.append(for_testing)
+    save_set(output, test, crops=crops, heads=heads)
 
 
 def sample(crops: Tensor, heads: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,23 +124,14 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int) -> No
         heads = torch.from_numpy(file["heads"])
     torch.manual_seed(seed)
     net = HeadMatteNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kept = torch.nonzero(~test).squeeze(1)
-    steps = epochs * len(kept) // batch
-    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    with tqdm(range(steps), unit="step", disable=None) as bar:
-        for step in bar:
-            chosen = kept[torch.randint(len(kept), (batch,))]
-            shown, truth = sample(crops[chosen], heads[chosen])
-            loss = F.binary_cross_entropy_with_logits(net(shown.to(memory_format=torch.channels_last)), truth)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if step % 100 == 0:
-                tqdm.write(f"{step:6d}  loss {loss:.4f}")
-    state = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, output)
+
+    def loss_of(chosen: Tensor) -> tuple[Tensor, str]:
+        shown, truth = sample(crops[chosen], heads[chosen])
+        loss = F.binary_cross_entropy_with_logits(net(shown.to(memory_format=torch.channels_last)), truth)
+        return loss, f"loss {loss:.4f}"
+
+    teach(net, torch.nonzero(~test).squeeze(1), loss_of, epochs=epochs, batch=batch, every=100)
+    save_half(net, output)
     print(
         f"agreement with the cuts of {int(test.sum())} test crops: {overlap(net.eval(), crops[test], heads[test]):.1%}"
     )
@@ -175,18 +149,8 @@ def overlap(net: HeadMatteNet, crops: Tensor, heads: Tensor) -> float:
 @command()
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    preparing = commands.add_parser("prepare")
-    preparing.add_argument("folders", type=Path, nargs="+", help="folders of crops of whole heads")
-    preparing.add_argument("--output", type=Path, required=True)
-    preparing.add_argument("--most", type=int, default=10_000, help="pictures of each folder (10000)")
+    preparing, _ = add_commands(parser, folders="folders of crops of whole heads", most=10_000, epochs=12, batch=32)
     preparing.add_argument("--prior", type=Path, metavar="FILE", help="weights whose answer is the guess")
-    training = commands.add_parser("train")
-    training.add_argument("data", type=Path)
-    training.add_argument("--output", type=Path, required=True)
-    training.add_argument("--epochs", type=int, default=12)
-    training.add_argument("--batch", type=int, default=32)
-    training.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     if options.command == "prepare":
         prepare(options.folders, options.output, most=options.most, prior=options.prior)

@@ -9,7 +9,6 @@ is one that lies on its side or stands on its head: its guess is wrong, and the 
 """
 
 import argparse
-import hashlib
 import math
 import sys
 from collections.abc import Sequence
@@ -18,12 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
-from tqdm import tqdm
 
-from cyclegan_core import images
-from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
@@ -31,12 +28,10 @@ from cyclegan_core.faces.retinaface import RetinaFaceDetector
 from train.command_line import command
 from train.data.augment import disturb
 from train.data.folders import to_float
-from train.data.listing import picture_files
+from train.faces.teaching import add_commands, pictures_of, save_half, save_set, teach
 
 STORED = 128  # side of a loose crop
 ZOOM_OUT = 0.5  # the crop reaches so much further, as a fraction of its side, than a crop that is cut just right
-TEST_SHARE = 0.05
-RATE = 2e-3  # of learning, at its highest
 
 
 def prepare(folders: list[Path], output: Path, *, most: int) -> None:
@@ -45,24 +40,17 @@ def prepare(folders: list[Path], output: Path, *, most: int) -> None:
     if not isinstance(detector, RetinaFaceDetector):
         raise CycleganError("RetinaFace is the teacher: name its weights in CYCLEGAN_DETECTOR_WEIGHTS")
     crops, landmarks, test = [], [], []
-    for folder in folders:
-        files = sorted(picture_files(folder), key=lambda path: hashlib.sha256(path.name.encode()).hexdigest())
-        for path in tqdm(files[:most], unit=" pictures", desc=folder.name, disable=None):
-            try:
-                picture = images.load(path)
-            except PictureError:
-                continue
-            faces = find_faces(detector, picture)
-            if not faces or max(face.score for face in faces) < 0.9:
-                continue
-            points = max(faces, key=lambda face: face.width).landmarks
-            alignment = align(points, TEMPLATE, STORED, ZOOM_OUT / 2)
-            crops.append(alignment.crop(picture))
-            landmarks.append((points @ alignment.matrix[:, :2].T + alignment.matrix[:, 2] + 0.5) / STORED)
-            test.append(int(hashlib.sha256(path.name.encode()).hexdigest()[:8], 16) < TEST_SHARE * 2**32)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(output, crops=np.stack(crops), landmarks=np.stack(landmarks).astype(np.float32), test=np.array(test))
-    print(f"{len(crops):,} crops, {sum(test):,} of them for testing")
+    for picture, for_testing in pictures_of(folders, most):
+        faces = find_faces(detector, picture)
+        if not faces or max(face.score for face in faces) < 0.9:
+            continue
+        points = max(faces, key=lambda face: face.width).landmarks
+        alignment = align(points, TEMPLATE, STORED, ZOOM_OUT / 2)
+        crops.append(alignment.crop(picture))
+        where = (points @ alignment.matrix[:, :2].T + alignment.matrix[:, 2] + 0.5) / STORED
+        landmarks.append(where.astype(np.float32))
+        test.append(for_testing)
+    save_set(output, test, crops=crops, landmarks=landmarks)
 
 
 def sample(crops: Tensor, landmarks: Tensor, *, faces: bool) -> tuple[Tensor, Tensor]:
@@ -123,28 +111,20 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int, init:
     if init:
         net.load_state_dict(load_file(init))
     kept = torch.nonzero(~test).squeeze(1)
-    steps = epochs * len(kept) // batch
-    optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
-    with tqdm(range(steps), unit="step", disable=None) as bar:
-        for step in bar:
-            chosen = kept[torch.randint(len(kept), (batch,))]
-            faces, true = sample(crops[chosen], landmarks[chosen], faces=True)
-            others = kept[torch.randint(len(kept), (batch // 2,))]
-            nothing, _ = sample(crops[others], landmarks[others], faces=False)
-            with torch.autocast("cpu", torch.bfloat16):
-                found, logits = net(torch.cat([faces, nothing]).to(memory_format=torch.channels_last))
-            is_face = torch.cat([torch.ones(batch), torch.zeros(batch // 2)])
-            offset = error(found[:batch], true).mean()
-            loss = 4 * offset + F.binary_cross_entropy_with_logits(logits, is_face)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            if step % 500 == 0:
-                tqdm.write(f"{step:6d}  error {offset:.4f}  loss {loss:.4f}")
-    state = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, output)
+
+    def loss_of(chosen: Tensor) -> tuple[Tensor, str]:
+        faces, true = sample(crops[chosen], landmarks[chosen], faces=True)
+        others = kept[torch.randint(len(kept), (batch // 2,))]
+        nothing, _ = sample(crops[others], landmarks[others], faces=False)
+        with torch.autocast("cpu", torch.bfloat16):
+            found, logits = net(torch.cat([faces, nothing]).to(memory_format=torch.channels_last))
+        is_face = torch.cat([torch.ones(batch), torch.zeros(batch // 2)])
+        offset = error(found[:batch], true).mean()
+        loss = 4 * offset + F.binary_cross_entropy_with_logits(logits, is_face)
+        return loss, f"error {offset:.4f}  loss {loss:.4f}"
+
+    teach(net, kept, loss_of, epochs=epochs, batch=batch, every=500)
+    save_half(net, output)
     report(net.eval(), crops[test], landmarks[test])
 
 
@@ -165,17 +145,7 @@ def report(net: LandmarkNet, crops: Tensor, landmarks: Tensor) -> None:
 @command()
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    preparing = commands.add_parser("prepare")
-    preparing.add_argument("folders", type=Path, nargs="+", help="folders of pictures with a face each")
-    preparing.add_argument("--output", type=Path, required=True)
-    preparing.add_argument("--most", type=int, default=5000, help="pictures of each folder (5000)")
-    training = commands.add_parser("train")
-    training.add_argument("data", type=Path)
-    training.add_argument("--output", type=Path, required=True)
-    training.add_argument("--epochs", type=int, default=25)
-    training.add_argument("--batch", type=int, default=64)
-    training.add_argument("--seed", type=int, default=0)
+    _, training = add_commands(parser, folders="folders of pictures with a face each", most=5000, epochs=25, batch=64)
     training.add_argument("--init", type=Path, metavar="FILE", help="weights to begin with")
     options = parser.parse_args(arguments)
     if options.command == "prepare":
