@@ -57,9 +57,10 @@ def plot(run: Path) -> Path:
     # What is measured on pictures that training does not see comes first: it decides.
     names = sorted(series, key=lambda name: (not name.startswith("validation/"), name))
     rows = -(-len(names) // COLUMNS)
-    figure = Figure(figsize=(4 * COLUMNS, 2.6 * rows))
+    height = 2.6 * rows  # inches
+    figure = Figure(figsize=(4 * COLUMNS, height))
     # Fixed margins: a layout that looks at every label takes longer than the drawing.
-    figure.subplots_adjust(0.05, 0.5 / (2.6 * rows), 0.98, 1 - 0.3 / (2.6 * rows), wspace=0.25, hspace=0.35)
+    figure.subplots_adjust(0.05, 0.5 / height, 0.98, 1 - 0.3 / height, wspace=0.25, hspace=0.35)
     FigureCanvasAgg(figure)
     for number, name in enumerate(names):
         axes = figure.add_subplot(rows, COLUMNS, number + 1)

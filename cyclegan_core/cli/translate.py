@@ -231,10 +231,9 @@ def _translate_one(job: Job, studio: "Studio", chain: "Chain", options: argparse
     """Translates one picture and writes the result, or its faces. Whether there was something to translate."""
     from cyclegan_core import images
     from cyclegan_core.inference.descriptions import describe
-    from cyclegan_core.video.animation import translate_animation
+    from cyclegan_core.video.animation import animation_for, translate_animation
 
-    moving = not options.crop_only and job.target.suffix.lower() in images.ANIMATED_SUFFIXES
-    animation = images.load_animation(job.source) if moving else None
+    animation = None if options.crop_only else animation_for(job.target, job.source)
     if animation is not None:
         _make_folder(job.target.parent)
         return translate_animation(animation, job.target, studio, chain, strength=options.strength) > 0

@@ -83,3 +83,11 @@ class HeadMatte:
 def embedded_head_matte() -> HeadMatte:
     """The one that is shared by all translators."""
     return HeadMatte()
+
+
+def with_head_opacity(painted: NDArray[np.float32], crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Painted crops float32 (B, S, S, 3) as `blending.paste` takes them to cover the head alone, (B, S, S, 4).
+
+    crops: RGB uint8 (B, S, S, 3), of which they were painted.
+    """
+    return np.concatenate([painted, embedded_head_matte()(crops)[..., None]], axis=3)

@@ -1,12 +1,17 @@
 """`translate_animation`: the faces in all frames of an animated picture, without flicker."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
 from cyclegan_core.inference.descriptions import describe
 from cyclegan_core.inference.studio import Chain, Studio
 from cyclegan_core.video.stream import FaceStream
+
+
+def animation_for(target: PurePath, source: Path | bytes) -> images.Animation | None:
+    """The animation in a file or its bytes; None where it is none, or the format of its result has no frames."""
+    return images.load_animation(source) if target.suffix.lower() in images.ANIMATED_SUFFIXES else None
 
 
 def translate_animation(

@@ -24,7 +24,7 @@ from cyclegan_core import CycleganError, images
 from cyclegan_core.cli.selection import open_studio
 from cyclegan_core.cli.translate import result_suffix
 from cyclegan_core.inference.translator import TranslatedPicture
-from cyclegan_core.video.animation import translate_animation
+from cyclegan_core.video.animation import animation_for, translate_animation
 
 TOGETHER = 16  # pictures whose faces go through the generator in one batch
 MOST_PIXELS = 100_000_000  # of those together, so that large ones do not fill the memory
@@ -150,8 +150,7 @@ class Translator:
         """Of an animation whose result is a still picture, the first frame with a face."""
         wanted = None if self._studio.needs_no_face(self._chain) else lambda frame: bool(self._studio.find_faces(frame))
         try:
-            if PurePosixPath(item.target).suffix.lower() in images.ANIMATED_SUFFIXES:
-                item.animation = images.load_animation(item.data)
+            item.animation = animation_for(PurePosixPath(item.target), item.data)
             if item.animation is None:
                 item.picture = images.load_picture(item.data, wanted=wanted)
                 item.notes = list(item.picture.notes)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
-from cyclegan_core.faces.head_matte import embedded_head_matte
+from cyclegan_core.faces.head_matte import with_head_opacity
 from cyclegan_core.inference.sharpness import softened
 from cyclegan_core.translations.config import Direction, TranslationConfig
 from train.data.folders import to_float
@@ -72,8 +72,7 @@ def show_translated(
         made = (y - x) * (127.5 * look.gain) if look.output == "change" else (y + 1) * 127.5
         crops = made.permute(0, 2, 3, 1).cpu().numpy()
         if look.matte and look.output == "picture":
-            heads = embedded_head_matte()(np.stack([_resized(p, look.size) for p in part]))
-            crops = np.concatenate([crops, heads[..., None]], axis=3)
+            crops = with_head_opacity(crops, np.stack([_resized(p, look.size) for p in part]))
         for picture, crop in zip(part, crops, strict=True):
             if look.whole:
                 large = _resized(crop, picture.shape[0])
