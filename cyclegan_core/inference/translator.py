@@ -11,11 +11,10 @@ from cyclegan_core.faces import detection
 from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
-from cyclegan_core.faces.head_matte import with_head_opacity
 from cyclegan_core.inference import tiling
 from cyclegan_core.inference.composition import Layer, close_up, composite_all, read_strength
+from cyclegan_core.inference.crops.steps import after_painting, before_generator
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
-from cyclegan_core.inference.sharpness import softened
 from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
 from cyclegan_core.translations.translation import Translation
 
@@ -151,8 +150,8 @@ class FaceTranslator:
 
     def _translate(self, way: Direction, crop: Crop, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """From uint8 (B, S, S, 3) crops to what a layer holds: float32 (B, S, S, 3), or 4 with the head's matte."""
-        made = self._run(way, np.stack([softened(each, crop.sharpness.get(way)) for each in crops]))
-        return with_head_opacity(made, crops) if crop.matte and self.config.output == "picture" else made
+        made = self._run(way, before_generator(crops, crop, way))
+        return after_painting(made, crops, crop, way) if self.config.output == "picture" else made
 
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """From uint8 (B, S, S, 3) crops to changes or pictures, float32 (B, S, S, 3) in units of 1/255."""

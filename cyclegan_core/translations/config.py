@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -30,9 +30,10 @@ class Crop:
     size: its side in pixels. template: where the five landmarks come to lie, as fractions of the side, before the
     margin is added. margin: what is added on every side, as a fraction of the template's square. aspect: height of the
     window in the photo divided by its width, which is squeezed into the square. sharpness: that to which each
-    direction has sharper crops softened, see `inference.sharpness`; one that is missing takes them as they are.
+    direction has sharper crops softened, see `inference.crops.sharpness`; one that is missing takes them as they are.
     matte: whether a painted crop covers the photo on the head alone, and not what lies behind it; for crops that are
-    cut by `faces.alignment.HEAD_TEMPLATE`.
+    cut by `faces.alignment.HEAD_TEMPLATE`. colour_transfer: how far each direction moves the colours of a painted crop
+    to those of the photo, in (0, 1], see `inference.crops.colour_transfer`; one that is missing leaves them alone.
     """
 
     size: int
@@ -41,10 +42,14 @@ class Crop:
     aspect: float = 1.0
     sharpness: Mapping[Direction, float] = field(default_factory=dict)
     matte: bool = False
+    colour_transfer: Mapping[Direction, float] = field(default_factory=dict)
 
     def is_cut_like(self, other: "Crop | None") -> bool:
         """Whether the other one, of whatever size, shows the same part of a face."""
-        return other is not None and replace(other, size=self.size, sharpness=self.sharpness, matte=self.matte) == self
+        if other is None:
+            return False
+        window = (self.template, self.margin, self.aspect)
+        return (other.template, other.margin, other.aspect) == window
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,7 @@ class _Entries(BaseModel):
 NAME = r"^[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,63}$"
 DIRECTION_NAME = r"^[a-zA-Z0-9_-]{1,40}$"
 _DirectionName = Annotated[str, Field(pattern=DIRECTION_NAME)]
+_EitherDirection = Literal["a_to_b", "b_to_a"]
 _Coordinate = Annotated[float, Field(ge=-1, le=2)]
 _Point = Annotated[list[_Coordinate], Field(min_length=2, max_length=2)]
 
@@ -161,8 +167,9 @@ class _Crop(_Entries):
     template: list[_Point] = Field(min_length=5, max_length=5)
     margin: float = Field(0.0, ge=0, le=2)
     aspect: float = Field(1.0, ge=0.5, le=2)
-    sharpness: dict[Literal["a_to_b", "b_to_a"], Annotated[float, Field(gt=0, le=1000)]] = {}
+    sharpness: dict[_EitherDirection, Annotated[float, Field(gt=0, le=1000)]] = {}
     matte: bool = False
+    colour_transfer: dict[_EitherDirection, Annotated[float, Field(gt=0, le=1)]] = {}
 
     @field_validator("template")
     @classmethod
@@ -172,8 +179,12 @@ class _Crop(_Entries):
         return template
 
     def built(self) -> Crop:
-        sharpness = {Direction(name): value for name, value in self.sharpness.items()}
-        return Crop(self.size, tuple((x, y) for x, y in self.template), self.margin, self.aspect, sharpness, self.matte)
+        sharpness, colours = (
+            {Direction(name): value for name, value in values.items()}
+            for values in (self.sharpness, self.colour_transfer)
+        )
+        template = tuple((x, y) for x, y in self.template)
+        return Crop(self.size, template, self.margin, self.aspect, sharpness, self.matte, colours)
 
 
 class _ConfigFile(_Entries):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cyclegan_core import images
-from cyclegan_core.inference.sharpness import sharpness, softened
+from cyclegan_core.inference.crops.sharpness import sharpness, softened
 from tests import ROOT
 
 PORTRAIT = cv2.resize(images.load(ROOT / "examples" / "astronaut.jpg")[60:320, 330:590], (128, 128))

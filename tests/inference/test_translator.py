@@ -16,8 +16,8 @@ from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.alignment import HEAD_ASPECT, HEAD_TEMPLATE
 from cyclegan_core.inference import engines
 from cyclegan_core.inference.composition import STRONGEST
+from cyclegan_core.inference.crops.sharpness import sharpness
 from cyclegan_core.inference.engines import TOLERANCE, TOLERATED, engine_name, make_engine
-from cyclegan_core.inference.sharpness import sharpness
 from cyclegan_core.runtime.compiled import convert, has_bf16
 from cyclegan_core.translations.config import Crop, Direction
 from cyclegan_core.translations.translation import Translation, build_generator

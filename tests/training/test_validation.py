@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import HEAD_ASPECT, HEAD_TEMPLATE, align
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
+from cyclegan_core.translations.config import Crop
 from tests import ROOT
 from train.config.train_config import TrainConfig
 from train.evaluation import features, validation
@@ -171,8 +172,8 @@ def test_a_painted_head_is_shown_before_its_own_background() -> None:
             return -x
 
     everything, head = (
-        np.abs(show_translated(Negative(), pictures, Look(64, matte=matte), "a_to_b")[0].astype(int) - crop).mean(2)
-        for matte in (False, True)
+        np.abs(show_translated(Negative(), pictures, Look(64, crop=window), "a_to_b")[0].astype(int) - crop).mean(2)
+        for window in (None, Crop(64, HEAD_TEMPLATE, aspect=HEAD_ASPECT, matte=True))
     )
     assert everything[30:34, 30:34].mean() > 20
     assert np.abs(head - everything)[30:34, 30:34].max() <= 1, "the face"

@@ -129,6 +129,8 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
         (changed("crop", "sharpness", to={"a_to_b": 0}), "sharpness"),
         (changed("crop", "sharpness", to={"sideways": 5.0}), "sharpness"),
         (changed("crop", "matte", to="yes"), "matte"),
+        (changed("crop", "colour_transfer", to={"a_to_b": 1.5}), "colour_transfer"),
+        (changed("crop", "colour_transfer", to={"sideways": 0.5}), "colour_transfer"),
         (changed("output", to="video"), "output must be"),
         (changed("gain", to="bold"), "gain must be"),
         (changed("gain", to=9), "gain must be"),

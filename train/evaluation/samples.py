@@ -1,7 +1,7 @@
 """Sample sheets: the same pictures before and after, drawn the way the demo shows them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from cyclegan_core import images
 from cyclegan_core.faces.alignment import Alignment
 from cyclegan_core.faces.blending import add_change, paste
-from cyclegan_core.faces.head_matte import with_head_opacity
-from cyclegan_core.inference.sharpness import softened
-from cyclegan_core.translations.config import Direction, TranslationConfig
+from cyclegan_core.inference.crops.steps import after_painting, before_generator
+from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
 from train.data.folders import to_float
 
 ROWS = ("source", "translated", "back again", "identity")  # of a snapshot's sheet, for each direction
@@ -28,23 +27,22 @@ class Look:
     """How the demo shows what a generator makes.
 
     size: side in pixels that the generator sees. output, gain: as in a translation's config. whole: not crops of faces,
-    whose borders stay as they are, but pictures that are translated up to their edges. sharpness, matte: as in a Crop.
+    whose borders stay as they are, but pictures that are translated up to their edges. crop: what it asks for before
+    and after the generator, None for nothing.
     """
 
     size: int
     output: str = "picture"
     gain: float = 1.0
     whole: bool = False
-    sharpness: Mapping[Direction, float] = field(default_factory=dict)
-    matte: bool = False
+    crop: Crop | None = None
 
     @classmethod
     def of(cls, config: TranslationConfig, side: int) -> Self:
         """That of a translation. side: of its pictures, where it sees whole ones."""
         if config.crop is None:
             return cls(side, config.output, config.gain, whole=True)
-        crop = config.crop
-        return cls(crop.size, config.output, config.gain, sharpness=crop.sharpness, matte=crop.matte)
+        return cls(config.crop.size, config.output, config.gain, crop=config.crop)
 
 
 def spread(pictures: Tensor, count: int) -> Tensor:
@@ -63,16 +61,16 @@ def show_translated(
     shown = pictures.cpu().numpy().transpose(0, 2, 3, 1).copy(order="C")
     alignment = Alignment(np.eye(2, 3), shown.shape[1])
     device = next(generator.parameters()).device
-    limit = look.sharpness.get(Direction(direction))
     for start in range(0, len(shown), batch):
         part = shown[start : start + batch]
-        small = [softened(_resized(p, look.size), limit) for p in part]
-        x = to_float(torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)).to(device)
+        small = np.stack([_resized(p, look.size) for p in part])
+        seen = before_generator(small, look.crop, Direction(direction)) if look.crop else small
+        x = to_float(torch.from_numpy(seen).permute(0, 3, 1, 2)).to(device)
         y = generator(x).float()
         made = (y - x) * (127.5 * look.gain) if look.output == "change" else (y + 1) * 127.5
         crops = made.permute(0, 2, 3, 1).cpu().numpy()
-        if look.matte and look.output == "picture":
-            crops = with_head_opacity(crops, np.stack([_resized(p, look.size) for p in part]))
+        if look.crop and look.output == "picture":
+            crops = after_painting(crops, small, look.crop, Direction(direction))
         for picture, crop in zip(part, crops, strict=True):
             if look.whole:
                 large = _resized(crop, picture.shape[0])
