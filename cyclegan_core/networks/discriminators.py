@@ -3,7 +3,7 @@
 Each takes float (B, 3, H, W) in [-1, 1], H and W at least `smallest`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch.nn.functional as F
@@ -21,7 +21,26 @@ from cyclegan_core.networks.layers import (
 )
 
 
-class PatchDiscriminator(nn.Module):
+class _ScoreMap(nn.Module):
+    """Layers from pictures to a map of scores, initialised as the paper's are.
+
+    smallest: pixels that a side must have. spectral: spectral normalisation of every convolution.
+    """
+
+    def __init__(self, layers: Iterable[nn.Module], smallest: int, *, spectral: bool) -> None:
+        super().__init__()
+        self.smallest = smallest
+        self.net = nn.Sequential(*layers)
+        initialise(self)
+        if spectral:
+            _normalise_spectrally(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_size(x, self.smallest)
+        return self.net(x)
+
+
+class PatchDiscriminator(_ScoreMap):
     """The PatchGAN discriminator: C64-C128-C256-C512 and one score a patch.
 
     Returns scores (B, 1, h, w). With three `layers` each score sees 70x70 pixels, and 256x256 pixels give 30x30 scores.
@@ -45,12 +64,9 @@ class PatchDiscriminator(nn.Module):
         attention: Sequence[int] = (),
         minibatch_std: bool = False,
     ) -> None:
-        super().__init__()
         if channels < 1 or layers < 1:
             raise ValueError(f"channels and layers must be at least 1, not {channels} and {layers}")
         attentive = attention_at(attention, [2**i for i in range(1, layers + 1)])
-        # Two convolutions without stride follow, each of which takes a pixel off height and width.
-        self.smallest = 3 * 2**layers
         widths = [min(channels * 2**i, channels * 8) for i in range(layers + 1)]
         modules: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         modules += [SelfAttention(widths[0])] if 2 in attentive else []
@@ -64,30 +80,21 @@ class PatchDiscriminator(nn.Module):
             modules += [SelfAttention(wide)] if stride == 2 and 2 ** (i + 2) in attentive else []
         modules += [MinibatchStd()] if minibatch_std else []
         modules.append(nn.Conv2d(widths[-1] + minibatch_std, 1, 4, 1, 1))
-        self.net = nn.Sequential(*modules)
-        initialise(self)
-        if spectral:
-            _normalise_spectrally(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        check_size(x, self.smallest)
-        return self.net(x)
+        # Two convolutions without stride take a pixel each off height and width.
+        super().__init__(modules, 3 * 2**layers, spectral=spectral)
 
 
-class PixelDiscriminator(nn.Module):
+class PixelDiscriminator(_ScoreMap):
     """Judges every pixel by its colour alone: 1x1 convolutions, scores (B, 1, H, W).
 
     channels: width of the first layer, half of the second's. norm, spectral: as in `PatchDiscriminator`.
     Source: Isola et al. 2017, appendix 6.1.2, the 1x1 discriminator.
     """
 
-    smallest = 2  # instance norm needs more than one pixel
-
     def __init__(self, *, channels: int = 64, norm: Norm = "instance", spectral: bool = False) -> None:
-        super().__init__()
         if channels < 1:
             raise ValueError(f"channels must be at least 1, not {channels}")
-        self.net = nn.Sequential(
+        layers = (
             nn.Conv2d(3, channels, 1),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(channels, 2 * channels, 1, bias=norm != "batch"),
@@ -95,13 +102,7 @@ class PixelDiscriminator(nn.Module):
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(2 * channels, 1, 1),
         )
-        initialise(self)
-        if spectral:
-            _normalise_spectrally(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        check_size(x, self.smallest)
-        return self.net(x)
+        super().__init__(layers, 2, spectral=spectral)  # instance norm needs more than one pixel
 
 
 class MultiscaleDiscriminator(nn.Module):

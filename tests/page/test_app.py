@@ -18,8 +18,6 @@ import app
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.inference.composition import STRONGEST
-from cyclegan_core.inference.registry import TranslationRegistry
-from cyclegan_core.translations.catalog import CATALOG
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.page import build_page
@@ -29,6 +27,7 @@ from demo.server.serve import serve
 from demo.tabs.about import OWNER_KEY, about, came_from_here, plain
 from demo.tabs.strength_slider import strength_slider
 from tests import ROOT
+from tests.support.registries import offering_gender
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
 
@@ -40,11 +39,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        registry = TranslationRegistry(CATALOG[:1])
-    registry.load()
-    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(offering_gender(tiny_translation), Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture(scope="module")

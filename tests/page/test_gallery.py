@@ -28,6 +28,7 @@ from demo.tabs.gallery.history import Item, card, delete, existing, merged, show
 from demo.tabs.gallery.tab import GalleryActions, Outcome, add_gallery, empty_html, requests_for
 from tests import ROOT
 from tests.page.test_batch import FaceInBright
+from tests.support.registries import offering_gender
 
 FEMALE, MALE = "gender:to_female", "gender:to_male"
 WEIGHTS = ROOT / "cyclegan_core" / "weights"
@@ -35,12 +36,7 @@ WEIGHTS = ROOT / "cyclegan_core" / "weights"
 
 @pytest.fixture(scope="module")
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        registry = TranslationRegistry(CATALOG[:1])
-    registry.load()
-    registry.studio.replace_detector(FaceInBright())
-    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(offering_gender(tiny_translation, FaceInBright()), Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture

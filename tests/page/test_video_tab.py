@@ -12,8 +12,6 @@ import pytest
 
 from cyclegan_core import images
 from cyclegan_core.errors import VideoError
-from cyclegan_core.inference.registry import TranslationRegistry
-from cyclegan_core.translations.catalog import CATALOG
 from cyclegan_core.video.translate import VideoReport
 from demo.context import PageContext
 from demo.languages.phrases import say
@@ -23,6 +21,7 @@ from demo.tabs.video import limits, tab
 from demo.tabs.video.limits import check
 from demo.tabs.video.preview import FirstFrame, VideoPreview
 from demo.tabs.video.tab import VideoActions, add_video, sentences
+from tests.support.registries import offering_gender
 from tests.video.test_translate_video import Still, make_video
 
 FEMALE, MALE = "gender:to_female", "gender:to_male"
@@ -30,12 +29,7 @@ FEMALE, MALE = "gender:to_female", "gender:to_male"
 
 @pytest.fixture(scope="module")
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        registry = TranslationRegistry(CATALOG[:1])
-    registry.load()
-    registry.studio.replace_detector(Still())
-    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(offering_gender(tiny_translation, Still()), Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture

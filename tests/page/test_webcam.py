@@ -18,8 +18,6 @@ import httpx
 import pytest
 from PIL import Image
 
-from cyclegan_core.inference.registry import TranslationRegistry
-from cyclegan_core.translations import catalog
 from demo.context import PageContext
 from demo.languages.phrases import say
 from demo.server.files import Files
@@ -27,6 +25,7 @@ from demo.server.serve import serve
 from demo.tabs.photo.example import ExampleView
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.tab import Answer, Webcam, add_webcam
+from tests.support.registries import offering_gender
 from tests.support.webcam_server import OneFace, Served, picture
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:gradio")
@@ -36,12 +35,7 @@ TOKEN_BYTES = 16
 
 @pytest.fixture(scope="module")
 def context(tiny_translation: Path, tmp_path_factory: pytest.TempPathFactory) -> PageContext:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CYCLEGAN_GENDER_REPO", str(tiny_translation))
-        registry = TranslationRegistry([catalog.entry("gender")])
-        registry.load()
-    registry.studio.replace_detector(OneFace())
-    return PageContext(registry, Files(tmp_path_factory.mktemp("files")))
+    return PageContext(offering_gender(tiny_translation, OneFace()), Files(tmp_path_factory.mktemp("files")))
 
 
 @pytest.fixture
