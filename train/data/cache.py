@@ -190,7 +190,7 @@ def _decode_rows(files: Sequence[Path], side: int, partial: Path) -> Iterator[tu
         # Every worker takes each n-th file, so that they end together however the files are ordered.
         started = [_start() for _ in range(workers)]
         try:
-            for first, worker in enumerate(started):  # later, as each takes a second or two before it listens
+            for first, worker in enumerate(started):  # later, as each takes a moment before it listens
                 _assign(worker, files, side, partial, first, workers)
             for worker in started:
                 assert worker.stdout is not None
