@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cyclegan_core.runtime.model_cache import on_cpu
+
 WEIGHTS = Path(__file__).with_name("head_matte.safetensors")
 SIZE = 64  # side in pixels of what the network sees, and of the matte that it gives
 # Probabilities between which the matte runs from 0 to 1. Half-sure hair counts nearly whole, as its lack would be seen.
@@ -65,17 +67,16 @@ class HeadMatte:
     """Tells heads from backgrounds, on a CPU. Safe for many threads."""
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
-        self._net = HeadMatteNet()
-        self._net.load_state_dict(load_file(weights))  # half precision in the file
-        self._net.eval()
+        net = HeadMatteNet()
+        net.load_state_dict(load_file(weights))  # half precision in the file
+        self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE))
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Mattes float32 (B, S, S) in [0, 1], 1 on the head, of crops RGB uint8 (B, S, S, 3) cut by HEAD_TEMPLATE."""
         side = crops.shape[1]
         small = np.stack([cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for crop in crops])
-        x = torch.from_numpy(small.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
-        with torch.inference_mode():
-            mattes = torch.sigmoid(self._net(x.contiguous()))[:, 0].numpy()
+        (logits,) = self._net((small.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))
+        mattes = 1 / (1 + np.exp(-logits[:, 0]))
         return np.stack([cv2.resize(_firm(matte), (side, side), interpolation=cv2.INTER_LINEAR) for matte in mattes])
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
+from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
 SIZE = 64  # side of the crop that it sees
@@ -57,9 +58,9 @@ class LandmarkFinder:
     """Places landmarks, on a CPU. Safe for many threads."""
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
-        self._net = LandmarkNet()
-        self._net.load_state_dict(load_file(weights))  # half precision in the file
-        self._net.eval()
+        net = LandmarkNet()
+        net.load_state_dict(load_file(weights))  # half precision in the file
+        self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE))
 
     def refine(
         self, picture: NDArray[np.uint8], guesses: NDArray[np.floating], *, looks: int = 2
@@ -74,15 +75,17 @@ class LandmarkFinder:
         for _ in range(looks if len(landmarks) else 0):
             alignments = [align(points, TEMPLATE, SIZE) for points in landmarks]
             crops = np.stack([_crop(picture, alignment) for alignment in alignments])
-            x = torch.from_numpy(crops.astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
-            with torch.inference_mode():
-                found, logits = self._net(x.contiguous())
-            points = found.numpy().astype(np.float64) * SIZE - 0.5
+            found, logits = self._net((crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))
+            points = found.astype(np.float64) * SIZE - 0.5
             landmarks = np.stack(
                 [p @ a.inverse[:, :2].T + a.inverse[:, 2] for p, a in zip(points, alignments, strict=True)]
             )
-            scores = torch.sigmoid(logits).numpy()
+            scores = _probability(logits)
         return landmarks.astype(np.float32), scores
+
+
+def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 def _crop(picture: NDArray[np.uint8], alignment: Alignment) -> NDArray[np.uint8]:

@@ -14,10 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from cyclegan_core.atomic import atomically
-from cyclegan_core.runtime.compiled import read_model, save_model
+from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_openvino, read_model, save_model
 from cyclegan_core.user_cache import user_cache
 
 MODEL, PRECISION = "model.xml", "precision"
@@ -95,3 +98,22 @@ class CachedModel:
         folders = sorted(self._folder.parent.iterdir(), key=lambda folder: folder.stat().st_mtime, reverse=True)
         for old in folders[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
+
+
+def on_cpu(network: nn.Module, example: Tensor) -> Callable[[NDArray[np.float32]], Arrays]:
+    """A network as a function of float32 batches whose pictures are like those of `example`, for several threads.
+
+    By OpenVINO in float32 where it is installed, which takes a third of PyTorch's time for a small network.
+    """
+    network.eval()
+    if has_openvino():
+        shape = [-1, *example.shape[1:]]
+        cached = CachedModel(digest_of(digest_of_network(network), shape), lambda: convert(network, example, [shape]))
+        return compile_model(cached.model, cores=1)  # sharing out so little work takes longer than doing it
+
+    @torch.inference_mode()
+    def run(batch: NDArray[np.float32]) -> Arrays:
+        made = network(torch.from_numpy(np.ascontiguousarray(batch)))
+        return tuple(part.numpy() for part in (made if isinstance(made, tuple) else (made,)))
+
+    return run

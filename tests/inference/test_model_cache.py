@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cyclegan_core.faces.landmark_net import LandmarkNet
 from cyclegan_core.inference import engines
 from cyclegan_core.networks import UnetResnetGenerator
 from cyclegan_core.runtime import model_cache
@@ -76,3 +77,17 @@ def test_only_those_used_last_are_kept(models: Path, monkeypatch: pytest.MonkeyP
     (kept,) = models.iterdir()
     engines.make_engine(generator(smooth=True), 128)
     assert list(models.iterdir()) == [kept]
+
+
+@pytest.mark.parametrize("openvino", [True, False])
+def test_a_small_network_gives_what_it_gives_in_pytorch(monkeypatch: pytest.MonkeyPatch, openvino: bool) -> None:
+    monkeypatch.setattr(model_cache, "has_openvino", lambda: openvino)
+    net = LandmarkNet().eval()
+    batch = np.random.default_rng(0).uniform(-1, 1, (3, 3, 64, 64)).astype(np.float32)
+    with torch.inference_mode():
+        expected = [part.numpy() for part in net(torch.from_numpy(batch))]
+    run = model_cache.on_cpu(net, torch.zeros(1, 3, 64, 64))
+    one_by_one = [run(batch[i : i + 1]) for i in range(3)]
+    for index, other in enumerate(expected):
+        assert np.abs(run(batch)[index] - other).max() < 1e-4
+        assert np.abs(np.concatenate([parts[index] for parts in one_by_one]) - other).max() < 1e-4
