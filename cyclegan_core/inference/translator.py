@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces import detection
-from cyclegan_core.faces.alignment import align
+from cyclegan_core.faces.alignment import Alignment, align
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference import tiling
 from cyclegan_core.inference.composition import Layer, close_up, composite_all, read_strength
+from cyclegan_core.inference.crops.hair import with_hair
 from cyclegan_core.inference.crops.steps import after_painting, before_generator
 from cyclegan_core.inference.engines import Engine, WholeEngine, engine_name, make_engine
 from cyclegan_core.translations.config import Crop, Direction, TranslationConfig
@@ -127,10 +128,10 @@ class FaceTranslator:
         generated = iter(self._translate(way, crop, np.stack(crops)) if crops else ())
         return [
             tuple(
-                Layer(face, alignment, next(generated), self.config.output)
+                self._layer(way, crop, picture, face, alignment, next(generated))
                 for face, alignment in zip(found, each, strict=True)
             )
-            for found, each in zip(faces, aligned, strict=True)
+            for picture, found, each in zip(pictures, faces, aligned, strict=True)
         ]
 
     def find_faces(self, picture: NDArray[np.uint8]) -> list[Face]:
@@ -147,6 +148,20 @@ class FaceTranslator:
 
     def _generate_whole(self, picture: NDArray[np.uint8], way: Direction) -> Layer:
         return Layer(None, None, tiling.translate(picture, self._whole[way], self._paint), self.config.output)
+
+    def _layer(
+        self,
+        way: Direction,
+        crop: Crop,
+        picture: NDArray[np.uint8],
+        face: Face,
+        alignment: Alignment,
+        made: NDArray[np.float32],
+    ) -> Layer:
+        share = crop.hair.get(way) if self.config.output == "change" else None
+        if share:
+            alignment, made = with_hair(picture, face.landmarks, alignment, made, share)
+        return Layer(face, alignment, made, self.config.output)
 
     def _translate(self, way: Direction, crop: Crop, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """From uint8 (B, S, S, 3) crops to what a layer holds: float32 (B, S, S, 3), or 4 with the head's matte."""

@@ -34,6 +34,8 @@ class Crop:
     matte: whether a painted crop covers the photo on the head alone, and not what lies behind it; for crops that are
     cut by `faces.alignment.HEAD_TEMPLATE`. colour_transfer: how far each direction moves the colours of a painted crop
     to those of the photo, in (0, 1], see `inference.crops.colour_transfer`; one that is missing leaves them alone.
+    hair: by how much each direction's change of the hair in the crop is carried on over the hair around it, in (0, 2],
+    see `inference.crops.hair`; one that is missing ends with the crop.
     """
 
     size: int
@@ -43,6 +45,7 @@ class Crop:
     sharpness: Mapping[Direction, float] = field(default_factory=dict)
     matte: bool = False
     colour_transfer: Mapping[Direction, float] = field(default_factory=dict)
+    hair: Mapping[Direction, float] = field(default_factory=dict)
 
     def is_cut_like(self, other: "Crop | None") -> bool:
         """Whether the other one, of whatever size, shows the same part of a face."""
@@ -170,6 +173,7 @@ class _Crop(_Entries):
     sharpness: dict[_EitherDirection, Annotated[float, Field(gt=0, le=1000)]] = {}
     matte: bool = False
     colour_transfer: dict[_EitherDirection, Annotated[float, Field(gt=0, le=1)]] = {}
+    hair: dict[_EitherDirection, Annotated[float, Field(gt=0, le=2)]] = {}
 
     @field_validator("template")
     @classmethod
@@ -179,12 +183,19 @@ class _Crop(_Entries):
         return template
 
     def built(self) -> Crop:
-        sharpness, colours = (
-            {Direction(name): value for name, value in values.items()}
-            for values in (self.sharpness, self.colour_transfer)
+        def by_direction(values: Mapping[Any, float]) -> dict[Direction, float]:
+            return {Direction(name): value for name, value in values.items()}
+
+        return Crop(
+            size=self.size,
+            template=tuple((x, y) for x, y in self.template),
+            margin=self.margin,
+            aspect=self.aspect,
+            sharpness=by_direction(self.sharpness),
+            matte=self.matte,
+            colour_transfer=by_direction(self.colour_transfer),
+            hair=by_direction(self.hair),
         )
-        template = tuple((x, y) for x, y in self.template)
-        return Crop(self.size, template, self.margin, self.aspect, sharpness, self.matte, colours)
 
 
 class _ConfigFile(_Entries):

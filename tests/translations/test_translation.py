@@ -131,6 +131,7 @@ def without(key: str) -> Callable[[dict[str, Any]], None]:
         (changed("crop", "matte", to="yes"), "matte"),
         (changed("crop", "colour_transfer", to={"a_to_b": 1.5}), "colour_transfer"),
         (changed("crop", "colour_transfer", to={"sideways": 0.5}), "colour_transfer"),
+        (changed("crop", "hair", to={"a_to_b": 3}), "hair"),
         (changed("output", to="video"), "output must be"),
         (changed("gain", to="bold"), "gain must be"),
         (changed("gain", to=9), "gain must be"),

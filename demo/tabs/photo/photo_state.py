@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from cyclegan_core.inference.studio import Chain, Studio  # brings PyTorch, which the page does not wait for
 
 CARD_SIDE = 192  # pixels of the faces on the page
-# Mean over a crop, in 1/255. Test faces that look like the target already are changed by 0.5, others by 17 (medians).
-LEAST_CHANGE = 1.5
+# In 1/255, see `_mean_change`. Test faces that look like the target already are changed by 0.7, others by 23 (medians).
+LEAST_CHANGE = 2.0
 SMALLEST_ALONE, LARGEST_ALONE = 256, 1024  # side of a face that is saved alone, in pixels
 
 
@@ -74,8 +74,16 @@ def portrait_alignment(face: Face, size: int) -> Alignment:
 
 def is_left_alone(layers: Sequence[Layer]) -> bool:
     """Whether what was made of a face can hardly be seen, as it looks like that already; a painted one always can."""
-    changes = [float(np.abs(item.generated).mean()) for item in layers if item.output == "change"]
+    changes = [_mean_change(item) for item in layers if item.output == "change"]
     return 0 < len(changes) == len(layers) and max(changes) < LEAST_CHANGE
+
+
+def _mean_change(item: Layer) -> float:
+    """Mean of a layer in units of 1/255, as if all of it lay within a square as wide as the face."""
+    mean = float(np.abs(item.generated).mean())
+    if item.face is None or item.alignment is None:
+        return mean
+    return mean * (item.alignment.size / item.alignment.scale / item.face.width) ** 2
 
 
 def draw(studio: "Studio", state: PhotoState, strength: float) -> NDArray[np.uint8]:
