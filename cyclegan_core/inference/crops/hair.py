@@ -3,7 +3,7 @@
 A face is aged in a tight crop, from brow to chin. The generator greys the temples and the fringe there, but a change
 must fade out towards the border of its crop. Outside, each pixel of the head takes the mean change of those pixels in
 the crop that are like it in colour and near: a joint bilateral filter (Petschnigg et al. 2004, "Digital photography
-with flash and no-flash image pairs") that looks from the crop outwards. A hat has another colour than hair, and stays.
+with flash and no-flash image pairs") that looks from the crop outwards. A hat of another colour stays.
 """
 
 import cv2
