@@ -65,7 +65,7 @@ def test_no_change_stays_none_and_a_larger_share_is_more(face: Face, crop: Align
     assert more > 1.2 * less
 
 
-def test_older_carries_its_change_on_and_younger_ends_with_its_crop() -> None:
+def test_older_carries_its_change_on_where_its_config_says_so() -> None:
     photo = images.load(ROOT / "examples" / "astronaut.jpg")
     age = FaceTranslator.from_pretrained("age")
     faces = age.find_faces(photo)
@@ -74,6 +74,6 @@ def test_older_carries_its_change_on_and_younger_ends_with_its_crop() -> None:
     plain.config = replace(plain.config, crop=replace(plain.config.crop, hair={}))
     older, bare = age.generate(photo, "older", faces), FaceTranslator(plain).generate(photo, "older", faces)
     assert older[0].generated.shape[0] == round(WINDOW * SIDE)
-    assert bare[0].generated.shape[0] == age.generate(photo, "younger", faces)[0].generated.shape[0] == SIDE
+    assert bare[0].generated.shape[0] == SIDE
     both, face_alone = (age.blend(photo, layers).picture.astype(int) for layers in (older, bare))
     assert ((both - face_alone) > 8).mean() > 0.01, "blond hair is paler"
