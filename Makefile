@@ -29,9 +29,9 @@ test:  ## install what the tests need, check style and types, run every test (so
 	@echo "Running the tests (pytest) ..."
 	@$(PYTEST) $(ARGS)
 
-test-fast:  ## the quick tests only, for daily work: no browser, no server, no other program
+test-fast:  ## the quick tests only, for daily work: none that takes a second, no browser, no server, no other program
 	@bash scripts/setup.sh lint
-	@$(PYTEST) -m "not slow and not browser and not process" $(ARGS)
+	@$(PYTEST) -m "not medium and not slow and not browser and not process" $(ARGS)
 
 lint:  ## check style (ruff) and types (mypy) only
 	@bash scripts/setup.sh lint

@@ -53,6 +53,7 @@ def test_strength_0_writes_the_same_pixels(run: Run, tmp_path: Path, face: np.nd
     assert (images.load(tmp_path / "out" / "a.png") == face).all()
 
 
+@pytest.mark.medium
 def test_both_directions_and_the_strength_reach_the_generator(run: Run, tmp_path: Path, face: np.ndarray) -> None:
     source = put(face, tmp_path / "a.png")
 
@@ -120,6 +121,7 @@ def test_a_file_that_is_named_twice_is_translated_once(run: Run, tmp_path: Path,
     assert tree(tmp_path / "out") == ["x.png"]
 
 
+@pytest.mark.medium
 def test_a_second_run_with_overwrite_replaces_the_results(run: Run, tmp_path: Path, face: np.ndarray) -> None:
     source, result = put(face, tmp_path / "a.png"), tmp_path / "out" / "a.png"
     run(source, "--output", tmp_path / "out")
@@ -166,6 +168,7 @@ def test_an_input_is_never_overwritten(run: Run, tmp_path: Path, wall: np.ndarra
     assert contents(tmp_path / "photos") == before
 
 
+@pytest.mark.medium
 def test_a_chain_of_directions_and_what_the_file_says_of_it(run: Run, tmp_path: Path, face: np.ndarray) -> None:
     source = put(face, tmp_path / "in" / "a.png")
     results = {}

@@ -13,6 +13,7 @@ from cyclegan_core.inference.studio import Studio
 from tests import ROOT
 
 
+@pytest.mark.medium
 def test_every_part_is_measured_against_the_papers_generator(tiny_translation: Path) -> None:
     detector = find_detector()
     studio = Studio({"gender": FaceTranslator.from_pretrained(str(tiny_translation), detector=detector)}, detector)
@@ -25,6 +26,7 @@ def test_every_part_is_measured_against_the_papers_generator(tiny_translation: P
     assert all(row.ratio == pytest.approx(row.seconds / rows[0].seconds) for row in rows)
 
 
+@pytest.mark.medium
 def test_a_photo_without_a_face_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images.save(np.full((64, 64, 3), 90, np.uint8), tmp_path / "wall.png")
     for photo, reason in (("wall.png", "no face found in wall.png"), ("none.png", "none.png is not here")):
@@ -32,6 +34,7 @@ def test_a_photo_without_a_face_is_refused(tmp_path: Path, capsys: pytest.Captur
         assert reason in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_a_profile_names_what_takes_the_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -42,6 +45,7 @@ def test_a_profile_names_what_takes_the_time(
     assert "imdecode" in said
 
 
+@pytest.mark.medium
 def test_json_is_for_programs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     rows = iter([benchmark.Row("one thing", 0.25, 2.0)])
     monkeypatch.setattr(benchmark, "measure", lambda *_: rows)

@@ -12,6 +12,7 @@ from cyclegan_core import images
 from tests.support.command_line import Run, contents, put, tree
 
 
+@pytest.mark.medium
 def test_a_second_run_translates_only_what_is_missing_or_older(run: Run, tmp_path: Path, wall: np.ndarray) -> None:
     photos, out = tmp_path / "photos", tmp_path / "out"
     for name in ("a.png", "b.png", "c.png"):
@@ -112,6 +113,7 @@ def test_a_file_that_vanishes_before_its_turn(
     assert "b.png cannot be read: there is no such file or folder" in errors
 
 
+@pytest.mark.medium
 def test_ten_thousand_files_in_little_memory(run: Run, tmp_path: Path) -> None:
     """Names are held, and no contents: a few kilobytes a file."""
     photos = tmp_path / "photos"

@@ -79,6 +79,7 @@ def test_a_direction_that_is_none(run: Run, tmp_path: Path, direction: str, says
     assert errors.startswith(f"error: {says}")
 
 
+@pytest.mark.medium
 def test_translations_of_the_page(
     tmp_path: Path, tiny_translation: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,6 +75,7 @@ def test_pictures_are_sharpened_each_by_another_amount_and_stay_in_range() -> No
     assert torch.allclose(sharp[..., 0], plain[..., 0], atol=1e-6), "far from the edge nothing changes"
 
 
+@pytest.mark.medium
 def test_the_gradient_is_right() -> None:
     torch.manual_seed(0)
     pictures = torch.rand(2, 3, 8, 8, dtype=torch.float64)

@@ -27,6 +27,7 @@ def opened(folder: Path) -> Domain:
     return open_domain(folder, "trainA", 16, seed=0, device=torch.device("cpu"))
 
 
+@pytest.mark.medium
 def test_decoded_once_by_several_processes_and_again_only_when_a_file_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.medium
 def test_four_readers_see_every_picture_once_an_epoch(data: Path) -> None:
     readers = [stream(data, rank=rank, world=4) for rank in range(4)]
     seen: dict[int, Counter[int]] = {0: Counter(), 1: Counter(), 2: Counter()}
@@ -94,6 +95,7 @@ def test_four_readers_see_every_picture_once_an_epoch(data: Path) -> None:
     assert all(order != sorted(order) for order in orders.values())
 
 
+@pytest.mark.medium
 def test_the_order_depends_on_the_seed_alone_and_not_on_the_size_of_batches(data: Path) -> None:
     first = numbers(stream(data).take(700))
     again = stream(data)
@@ -102,6 +104,7 @@ def test_the_order_depends_on_the_seed_alone_and_not_on_the_size_of_batches(data
     assert numbers(stream(data, seed=1).take(345)) != first[:345]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("taken", [0, 1, 16, 17, 340, 345, 346, 700])
 def test_a_stream_resumes_exactly_and_loads_one_block_again(
     data: Path, taken: int, monkeypatch: pytest.MonkeyPatch
@@ -190,6 +193,7 @@ def test_faults_are_passed_by_and_told(data: Path, monkeypatch: pytest.MonkeyPat
         reader.take(1)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("faults", ["none", "cut", "no ranges", "busy"])
 def test_shards_on_the_web(data: Path, faults: str) -> None:
     local = stream(data, world=2, holdout=0.1)

@@ -78,6 +78,7 @@ def test_mosaics_are_drawn_by_their_seed_and_disturbing_changes_them(tmp_path: P
     assert max(np.abs(first.astype(int) - picture).mean() for picture in disturbed) > 5
 
 
+@pytest.mark.medium
 def test_calibrated_scores_mean_what_the_teachers_mean(tmp_path: Path) -> None:
     images.save(images.load(ROOT / "examples" / "astronaut.jpg")[:256, :256], tmp_path / "a.png")
     torch.manual_seed(0)
@@ -97,6 +98,7 @@ def test_calibrated_scores_mean_what_the_teachers_mean(tmp_path: Path) -> None:
     torch.testing.assert_close(mine, theirs, atol=5e-3, rtol=0)
 
 
+@pytest.mark.medium
 def test_a_detector_is_measured_against_another(tmp_path: Path) -> None:
     images.save(images.load(ROOT / "examples" / "astronaut.jpg")[:256], tmp_path / "a.png")
     detector, mosaics = EmbeddedDetector(), Mosaics([tmp_path / "a.png"])

@@ -15,6 +15,7 @@ def striped(ages: torch.Tensor, *, upright: bool) -> torch.Tensor:
     return (pictures + bright.long()).clamp(0, 255).byte()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_a_classifier_tells_domains_and_ages_of_pictures_it_has_not_seen(name: str) -> None:
     ages = torch.linspace(15, 85, 48)

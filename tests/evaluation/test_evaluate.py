@@ -24,6 +24,7 @@ from train.preparation.labels import Person, groups, person
 from train.publishing import card
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.medium  # classifiers are trained
 
 
 @pytest.fixture(autouse=True)

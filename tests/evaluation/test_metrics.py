@@ -31,6 +31,7 @@ def noise(count: int, *, low: int = 0, high: int = 256, seed: int = 0) -> Tensor
     return torch.randint(low, high, (count, 3, 16, 16), dtype=torch.uint8, generator=generator)
 
 
+@pytest.mark.medium
 def test_kernel_distance_is_that_of_torchmetrics() -> None:
     metrics.fid_and_kid(Colours(), noise(2), noise(2))  # which knows how to import the library
     from torchmetrics.image.kid import KernelInceptionDistance

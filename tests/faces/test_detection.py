@@ -83,6 +83,7 @@ def test_a_cut_face(detector: Detector, face_picture: Path) -> None:
     assert len(find_faces(detector, picture)) == 1
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("picture", [np.zeros((16, 16, 3), np.uint8), np.full((40, 3000, 3), 200, np.uint8)])
 def test_pictures_without_a_face(detector: Detector, picture: np.ndarray) -> None:
     assert find_faces(detector, picture) == []
@@ -109,6 +110,7 @@ def test_a_variable_that_names_no_file_is_a_sentence(monkeypatch: pytest.MonkeyP
         find_detector()
 
 
+@pytest.mark.medium
 def test_without_published_weights_the_embedded_ones_are_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

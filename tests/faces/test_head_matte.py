@@ -31,6 +31,7 @@ def test_hair_and_face_are_the_head_and_the_rest_is_not(name: str) -> None:
     assert matte[30:70, -10:].mean() < 0.25
 
 
+@pytest.mark.medium
 def test_a_batch_is_what_each_is_alone_at_any_size() -> None:
     crops = np.stack([crop_of("astronaut.jpg", 256), crop_of("barack_obama.jpg", 256)])
     together = embedded_head_matte()(crops)
@@ -51,6 +52,7 @@ def test_grabcut_finds_the_head_before_a_plain_wall() -> None:
         assert (head_matte.cut_out(crop, guess) == head).mean() > 0.97
 
 
+@pytest.mark.medium
 def test_it_can_be_taught(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

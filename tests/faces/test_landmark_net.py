@@ -84,6 +84,7 @@ def test_samples_show_the_face_where_they_say_it_is() -> None:
     assert (moved[:, 0, 0] < moved[:, 1, 0]).all(), "left is left as it is seen"
 
 
+@pytest.mark.medium
 def test_training_brings_the_error_down(
     tmp_path: Path, picture: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:

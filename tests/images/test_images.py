@@ -270,6 +270,7 @@ def test_first_frame(form: str) -> None:
     assert (images.load(encode(Image.new("RGB", (32, 32), RED), form, **options)) == RED).all()
 
 
+@pytest.mark.medium
 def test_phone_photo_of_50_megapixels() -> None:
     data = encode(Image.new("RGB", (8160, 6144), (200, 100, 50)), "JPEG", exif=orientation(6))
     picture = images.load(data)

@@ -140,6 +140,7 @@ def test_a_chain_in_words(studio: Studio) -> None:
     assert describe() == ""
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("shape", [(1, 1), (16, 41000), (41000, 16), (3, 5000), (2, 70000), (200, 19000)])
 def test_pictures_of_any_shape_are_translated(studio: Studio, shape: tuple[int, int]) -> None:
     picture = np.full((*shape, 3), 120, np.uint8)
@@ -151,6 +152,7 @@ def test_pictures_of_any_shape_are_translated(studio: Studio, shape: tuple[int, 
         assert FaceStream(real).process(picture, chain, time=0.0).shape == picture.shape
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("shape", [(200, 33000), (33000, 200)])
 def test_a_face_is_translated_in_a_picture_of_any_shape(studio: Studio, shape: tuple[int, int]) -> None:
     """OpenCV takes no more than 32,767 pixels on a side at once."""

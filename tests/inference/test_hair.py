@@ -65,6 +65,7 @@ def test_no_change_stays_none_and_a_larger_share_is_more(face: Face, crop: Align
     assert more > 1.2 * less
 
 
+@pytest.mark.medium
 def test_older_carries_its_change_on_where_its_config_says_so() -> None:
     photo = images.load(ROOT / "examples" / "astronaut.jpg")
     age = FaceTranslator.from_pretrained("age")

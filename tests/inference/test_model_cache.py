@@ -47,6 +47,7 @@ def _of_other_weights() -> UnetResnetGenerator:
     return other
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("other", [_of_other_weights, lambda: generator(smooth=True), lambda: generator(residual=True)])
 def test_other_weights_and_other_settings_are_other_models(other: Callable[[], UnetResnetGenerator]) -> None:
     engines.make_engine(generator(), 128)
@@ -55,6 +56,7 @@ def test_other_weights_and_other_settings_are_other_models(other: Callable[[], U
     assert np.abs(engines.make_engine(other(), 128)(X) - expected).mean() < 0.01
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("file", [model_cache.MODEL, "model.bin"])
 def test_a_damaged_model_is_made_again(models: Path, file: str) -> None:
     first = engines.make_engine(generator(), 128)(X)
@@ -70,6 +72,7 @@ def test_without_a_place_to_write_it_works_all_the_same(models: Path) -> None:
     assert engines.make_engine(generator(), 128)(X).shape == X.shape
 
 
+@pytest.mark.medium
 def test_only_those_used_last_are_kept(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_cache, "KEPT", 1)
     engines.make_engine(generator(), 128)

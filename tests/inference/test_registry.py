@@ -62,6 +62,7 @@ def on_hub(revision: str | None = None) -> Entry:
     return replace(GENDER, repository="org/mine", revision=revision)
 
 
+@pytest.mark.medium
 def test_embedded_weights_are_at_work_and_the_rest_is_not_offered() -> None:
     registry = loaded()
     assert [(s.entry, s.state) for s in registry.statuses()] == [
@@ -84,6 +85,7 @@ def test_nothing_at_all_is_an_error() -> None:
         TranslationRegistry(CATALOG[1:]).load()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("revision", [None, "main", COMMIT])
 def test_weights_of_the_hub_take_over(hub: type[Hub], revision: str | None) -> None:
     before = output(loaded(), "to_female")
@@ -207,6 +209,7 @@ def check_kept(registry: TranslationRegistry, says: str) -> None:
     assert not np.array_equal(output(registry, "to_female"), PICTURE)
 
 
+@pytest.mark.medium
 def test_people_are_told_that_the_hub_lets_them_wait(hub: type[Hub]) -> None:
     hub.hangs = threading.Event()
     registry = loaded(on_hub(), seconds=60, patience=0.2)
@@ -223,6 +226,7 @@ def test_people_are_told_that_the_hub_lets_them_wait(hub: type[Hub]) -> None:
     assert status(registry).state == "kept"
 
 
+@pytest.mark.medium
 def test_a_hub_that_hangs_on_is_given_up(hub: type[Hub]) -> None:
     hub.hangs = threading.Event()
     registry = pulled(on_hub(), seconds=0.5)
@@ -264,6 +268,7 @@ def test_what_only_the_hub_has_is_offered_when_it_has_come(hub: type[Hub]) -> No
     assert [step.direction for step in registry.studio.steps()] == ["to_zebra", "to_horse"]
 
 
+@pytest.mark.medium
 def test_a_translation_of_whole_pictures_comes_from_the_hub(
     hub: type[Hub], tiny_translation: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mirror.pth"
 
 
+@pytest.mark.medium
 def test_it_takes_over_when_its_weights_have_come(mirror: Path) -> None:
     if not SHARED_WEIGHTS.is_file():
         pytest.skip("needs facexlib's detector weights, which are not on this machine")

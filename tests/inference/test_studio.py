@@ -135,6 +135,7 @@ def test_close_up_of_a_painter_fills_its_square(studio: Studio, picture: np.ndar
     assert not changed(tinted.before, tinted.after)[[0, 0, -1, -1], [0, -1, 0, -1]].any()
 
 
+@pytest.mark.medium
 def test_replaced_translator_is_at_work_at_once(tiny_translation: Path, picture: np.ndarray, faces: list[Face]) -> None:
     studio = Studio({"tint": FaceTranslator.from_pretrained(str(tiny_translation))})
     chains = [studio.chain("to_female")]

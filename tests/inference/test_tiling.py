@@ -107,6 +107,7 @@ def test_tiles_are_what_they_would_be_within_the_whole_picture(name: str) -> Non
     assert np.abs(with_all_it_sees - expected).max() < 0.1
 
 
+@pytest.mark.medium
 def test_the_survey_comes_close_to_what_the_whole_picture_would_tell() -> None:
     generator, picture = lively(GENERATORS["resnet"]()), landscape(700, 900)
     expected = at_once(picture, WholeEngine(generator))
@@ -115,6 +116,7 @@ def test_the_survey_comes_close_to_what_the_whole_picture_would_tell() -> None:
     assert surveyed < alone / 4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", [*GENERATORS, "unet"])
 def test_no_edge_of_a_tile_is_to_be_seen(name: str) -> None:
     generator = lively(GENERATORS.get(name, lambda: UnetGenerator(channels=4, depth=4))())
@@ -197,6 +199,7 @@ def test_pieces_share_the_weights_and_leave_the_generator_as_it_was() -> None:
     assert {p.data_ptr() for p in module.parameters()} == {p.data_ptr() for p in generator.parameters()}
 
 
+@pytest.mark.medium
 def test_threads_that_tile_at_once_do_not_mix_what_they_know() -> None:
     engine = WholeEngine(lively(GENERATORS["resnet"]()))
     pictures = [landscape(), 255 - landscape(200, 180), np.full((150, 260, 3), 9, np.uint8)]

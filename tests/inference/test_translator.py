@@ -166,6 +166,7 @@ def test_every_engine_agrees_with_the_module(tiny_translation: Path, size: int |
         assert error.max() < 1e-4
 
 
+@pytest.mark.medium
 @pytest.mark.skipif(engine_name(256) != "OpenVINO" or not has_bf16(), reason="no bfloat16 here")
 def test_the_embedded_painter_runs_in_bfloat16() -> None:
     """In float32 it would take twice as long, and five times on a processor with AMX."""

@@ -70,6 +70,7 @@ def bluer(after: np.ndarray, before: np.ndarray) -> np.ndarray:
 # ---- the translator
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["resnet", "attention"])
 def test_the_engine_at_work_here_agrees_with_torch_on_pieces(name: str) -> None:
     generator = lively(GENERATORS[name]())
@@ -85,6 +86,7 @@ def test_the_engine_at_work_here_agrees_with_torch_on_pieces(name: str) -> None:
     assert np.abs(engine.piece(x[:1], expected) - run(x[:1], *expected)[0]).max() < 1e-3
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("output", ["picture", "change"])
 def test_tiles_reach_the_result_in_both_outputs(tmp_path: Path, output: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = save(dataclasses.replace(CONFIG, output=output), tmp_path / "seasons")
@@ -101,6 +103,7 @@ def test_tiles_reach_the_result_in_both_outputs(tmp_path: Path, output: Any, mon
     assert np.abs(half - (tiled.astype(int) + picture) / 2).max() <= 1
 
 
+@pytest.mark.medium
 def test_nothing_is_resampled(seasons: Path) -> None:
     """A picture whose sides are no multiples of the network's keeps every pixel where it is."""
     plain = Translation.load(seasons)
@@ -115,6 +118,7 @@ def test_nothing_is_resampled(seasons: Path) -> None:
 # ---- the command line
 
 
+@pytest.mark.medium
 def test_the_command_translates_whole_pictures_of_any_size(
     seasons: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_missing_or_misshapen_condition_is_a_sentence(condition: Tensor | None
         ResnetGenerator(channels=4, blocks=1, conditions=2)(torch.zeros(1, 3, 16, 16), condition)
 
 
+@pytest.mark.medium
 def test_one_network_learns_two_opposite_directions() -> None:
     torch.manual_seed(0)
     there, back = build_generators(CONFIG).values()

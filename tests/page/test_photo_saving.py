@@ -27,6 +27,7 @@ def test_strength_applies_to_the_page_and_to_the_file(actions: PhotoActions, pho
     assert changed(shown[0], shown[1], RIGHT) > 3
 
 
+@pytest.mark.medium
 def test_large_photo_is_small_on_the_page_and_large_in_the_file(actions: PhotoActions, uploads: Path) -> None:
     photo = picture_of(uploads / "large.jpg", (2000, 1000))
     shown, state = opened(actions, photo)
@@ -88,6 +89,7 @@ def test_comparison_shows_before_and_after_side_by_side(actions: PhotoActions, p
     assert b"AI-altered" not in plain.read_bytes(), "nothing is altered at strength 0"
 
 
+@pytest.mark.medium
 def test_loop_fades_from_before_to_after_and_back_in_two_seconds(actions: PhotoActions, uploads: Path) -> None:
     photo = picture_of(uploads / "large.jpg", (1600, 800))
     _, state = opened(actions, photo)

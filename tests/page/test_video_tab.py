@@ -87,6 +87,7 @@ def test_one_video_at_a_time(actions: VideoActions, clip: Path) -> None:
     assert work.running
 
 
+@pytest.mark.medium
 def test_cancelling_ends_it_and_leaves_nothing(actions: VideoActions, context: PageContext, tmp_path: Path) -> None:
     work = LongWork()
     steps = iter(run(actions, make_video(tmp_path / "cancelled.mp4", 400), work))
@@ -98,6 +99,7 @@ def test_cancelling_ends_it_and_leaves_nothing(actions: VideoActions, context: P
     assert not [path for path in context.files.folder.rglob("*") if path.is_file() and "me-" not in path.name]
 
 
+@pytest.mark.medium
 def test_leaving_ends_the_work(actions: VideoActions, context: PageContext, tmp_path: Path) -> None:
     steps = iter(run(actions, make_video(tmp_path / "left.mp4", 400)))
     while not list(context.files.folder.rglob("*.part")):

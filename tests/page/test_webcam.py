@@ -244,6 +244,7 @@ def test_what_goes_wrong_inside_is_no_secret_for_the_visitor(
     assert "faces" in frame(webcam, token)
 
 
+@pytest.mark.medium
 def test_streams_of_two_visitors_never_mix(served: Served) -> None:
     colours = {0: (200, 60, 60), 1: (60, 60, 200), 2: (60, 200, 60)}
     wrong: list[object] = []
@@ -283,6 +284,7 @@ def test_snapshot_says_what_altered_it(webcam: Webcam) -> None:
     assert "There is no direction" in webcam.mark({"chain": "to_nowhere"})["error"]
 
 
+@pytest.mark.medium
 def test_memory_is_flat_over_many_frames(webcam: Webcam) -> None:
     async def run(count: int) -> None:
         token = webcam.begin({})["token"]

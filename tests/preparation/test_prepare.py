@@ -57,6 +57,7 @@ def utkface(tmp_path: Path, face: np.ndarray) -> Path:
     return folder
 
 
+@pytest.mark.medium
 def test_a_set_becomes_aligned_crops_and_a_report(
     utkface: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -281,6 +282,7 @@ def test_a_senseless_ratio_is_a_sentence(ratio: str, tmp_path: Path, capsys: pyt
     assert f"argument --match: {ratio!r} is not a ratio of at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_what_lies_beside_a_picture_is_blurred_and_the_picture_is_not(face: np.ndarray) -> None:
     head = Window(HEAD_TEMPLATE, HEAD_ASPECT)
     whole, _ = cut(face, find_detector(), 128, head)

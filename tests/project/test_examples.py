@@ -57,6 +57,7 @@ def test_one_photo_that_is_not_there(run: Callable[..., str], tmp_path: Path) ->
     assert "there is no such file" in run("one_photo", tmp_path / "no.jpg", tmp_path / "out.png", fails=True)
 
 
+@pytest.mark.medium
 def test_a_folder(run: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     shutil.copy(PORTRAIT, tmp_path / "in" / "b.jpg")
@@ -71,6 +72,7 @@ def test_a_folder(run: Callable[..., str], tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["b.jpg", "c.png"]
 
 
+@pytest.mark.medium
 def test_a_video(run: Callable[..., str], tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     picture = images.load(PORTRAIT)[:416, :416]
@@ -86,6 +88,7 @@ def test_a_video(run: Callable[..., str], tmp_path: Path) -> None:
         assert len([*video.decode(video=0)]) == 3
 
 
+@pytest.mark.medium
 def test_custom_translation_after_another(run: Callable[..., str], tmp_path: Path, tiny_translation: Path) -> None:
     direction = ("--direction", "gender:to_male+custom:to_male")
     said = run("custom_translation", tiny_translation, PORTRAIT, tmp_path / "out.jpg", *direction)
@@ -93,6 +96,7 @@ def test_custom_translation_after_another(run: Callable[..., str], tmp_path: Pat
     assert_translated(tmp_path / "out.jpg", "gender: to male, custom: to male)")
 
 
+@pytest.mark.medium
 def test_watercolour(run: Callable[..., str], tmp_path: Path) -> None:
     said = run("watercolour", "--output", tmp_path / "out", "--parts", 20, "--minutes", 0.05)
     assert said.splitlines()[-1] == f"Look at {tmp_path / 'out' / 'sheet.png'}"
@@ -105,6 +109,7 @@ def test_watercolour(run: Callable[..., str], tmp_path: Path) -> None:
     assert once[80:100, 80:100].std() < once.std()
 
 
+@pytest.mark.medium
 def test_custom_translation_of_whole_pictures(run: Callable[..., str], tmp_path: Path, tiny_translation: Path) -> None:
     run("custom_translation", whole_picture(tiny_translation, tmp_path), PORTRAIT, tmp_path / "out.jpg")
     assert_translated(tmp_path / "out.jpg", "custom: to stripes)")

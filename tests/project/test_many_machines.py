@@ -84,6 +84,7 @@ def run(source: str, target: str, options: argparse.Namespace) -> tuple[dict[str
     return counts, lines
 
 
+@pytest.mark.medium
 def test_shards_become_shards(tmp_path: Path, options: argparse.Namespace) -> None:
     portrait = PORTRAIT.read_bytes()
     files = {
@@ -122,6 +123,7 @@ def test_shards_become_shards(tmp_path: Path, options: argparse.Namespace) -> No
     assert find_work(str(tmp_path / "in"), str(tmp_path / "out"), 2) == ([], 2)
 
 
+@pytest.mark.medium
 def test_a_bucket(tmp_path: Path, photos: Path, options: argparse.Namespace) -> None:
     """A filesystem that pyarrow takes for a remote one."""
     (tmp_path / "bucket" / "within").mkdir(parents=True)

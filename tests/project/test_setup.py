@@ -150,6 +150,7 @@ def test_first_run_installs_and_lays_the_headless_opencv_last(copy: Path, set_up
     assert editable.endswith("--no-deps -e .")
 
 
+@pytest.mark.medium
 def test_second_run_does_nothing_until_a_requirement_changes(copy: Path, set_up: SetUp) -> None:
     set_up()
     before = pip_calls(copy)
@@ -162,6 +163,7 @@ def test_second_run_does_nothing_until_a_requirement_changes(copy: Path, set_up:
     assert len(pip_calls(copy)) == 2 * len(before)
 
 
+@pytest.mark.medium
 def test_tools_for_the_tests_come_on_top(copy: Path, set_up: SetUp) -> None:
     set_up("demo")
     assert set_up("lint").returncode == 0
@@ -190,6 +192,7 @@ def test_interrupted_installation_is_made_anew(copy: Path, set_up: SetUp) -> Non
     assert set_up().stdout == ""
 
 
+@pytest.mark.medium
 def test_failed_installation_shows_why_and_is_not_taken_for_done(copy: Path, set_up: SetUp) -> None:
     failed = set_up(FAKE_PIP="ERROR: No space left on device")
     assert failed.returncode != 0
@@ -199,6 +202,7 @@ def test_failed_installation_shows_why_and_is_not_taken_for_done(copy: Path, set
     assert set_up().returncode == 0
 
 
+@pytest.mark.medium
 def test_moved_folder_and_vanished_python_are_made_anew(copy: Path, set_up: SetUp) -> None:
     set_up()
     (copy / ".venv/bin/python").unlink()
@@ -239,6 +243,7 @@ def test_demo_starts_the_page_at_the_port_asked_for(copy: Path) -> None:
     assert port == "port 7861"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("apt_brings_it", [True, False])
 def test_chromium_is_installed_or_asked_for(copy: Path, set_up: SetUp, tmp_path: Path, apt_brings_it: bool) -> None:
     bin_folder = tmp_path / "bin"  # the only programs on PATH, so that a browser of this machine is not found

@@ -79,6 +79,7 @@ def test_a_card_without_words_says_all_that_the_run_noted(run: Path) -> None:
     assert "Written by" not in text_of(folder / "README.md")  # what the page shows
 
 
+@pytest.mark.medium
 def test_whole_photographs_are_shown_before_and_after(run: Path) -> None:
     folder = run / "translation"
     photos = [str(ROOT / "examples" / name) for name in ("two_people.jpg", "astronaut.jpg")]

@@ -66,6 +66,7 @@ def test_each_direction_of_a_face_translation_is_written_with_what_it_needs(
         assert (about["output"], about["multiple"]) == ("change", 4)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("generator", "arguments"),
     [

@@ -47,6 +47,7 @@ def push_run(run: Path, repo: str = "alice/mine", **how: bool | str) -> str:
     return push.push(run / "translation", repo, run=run, **how)  # type: ignore[arg-type]
 
 
+@pytest.mark.medium
 def test_one_commit_holds_all_that_others_need_and_is_read_back(hub: PushHub, run: Path) -> None:
     url = push_run(run)
     assert hub.commits("alice/mine") == 1
@@ -68,6 +69,7 @@ def test_one_commit_holds_all_that_others_need_and_is_read_back(hub: PushHub, ru
     assert translator.config.name == "tiny"
 
 
+@pytest.mark.medium
 def test_a_second_push_of_the_same_makes_no_commit_and_one_of_more_training_does(hub: PushHub, run: Path) -> None:
     first = push_run(run)
     assert push_run(run) == first
@@ -117,6 +119,7 @@ def test_a_proposal_to_somebody_elses_repository_is_made_once(
     assert hub.commits("alice/mine") == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "where",
     ["whoami", "repos/create", "validate-yaml", "preupload", "objects/batch", "PUT /blobs", "POST /verify", "/commit/"],
@@ -129,6 +132,7 @@ def test_what_goes_wrong_once_is_tried_again(hub: PushHub, run: Path, where: str
     assert hub.commits("alice/mine") == 1  # also where the first one's answer was lost
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
@@ -244,6 +248,7 @@ def test_a_run_that_was_killed_in_training_is_pushed_as_far_as_it_came(hub: Push
     assert json.loads((run / "push.json").read_text())["pushed"].startswith(hub.address)
 
 
+@pytest.mark.medium
 def test_a_slow_server_is_waited_for(hub: PushHub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_calls, "SILENCE", 0.5)
     _enlarge(run, 400_000)
@@ -283,6 +288,7 @@ def test_a_push_that_is_killed_half_way_is_finished_by_the_next(hub: PushHub, ru
     assert Translation.from_pretrained("alice/mine").config.name == "tiny"
 
 
+@pytest.mark.medium
 def test_a_server_that_knows_less_than_the_hub_does(hub: PushHub, run: Path) -> None:
     """Ours may be asked for what only the real one has: who the token belongs to, what a repository holds."""
     hub.faults = [Fault("whoami", 99, status=404), Fault("GET /api/models/alice/mine$", 99, status=404)]

@@ -59,6 +59,7 @@ def test_files_of_a_visitor_who_left_are_no_longer_protected(files: Files) -> No
     assert not waiting.exists()
 
 
+@pytest.mark.medium
 def test_gradios_own_clean_up_spares_protected_files(files: Files) -> None:
     with gr.Blocks() as page:
         pass

@@ -25,6 +25,7 @@ GROUP = ProcessGroup(torch.device("cpu"))
 PICTURES = [torch.randint(0, 256, (benchmark.PICTURES, 3, 16, 16), dtype=torch.uint8) for _ in "ab"]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("build", [benchmark.plain_loop, benchmark.our_loop])
 def test_every_network_learns_in_both_loops(build: object, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
@@ -63,6 +64,7 @@ def test_the_arithmetic_is_that_of_the_networks() -> None:
     assert ours == pytest.approx(counted, rel=0.02)  # per picture, whatever the batch
 
 
+@pytest.mark.medium
 def test_the_figures_fit_together(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "cyclegan", TINY)
     asked = ["--preset", "cyclegan", "--size", "24", "--batch", "3", "--seconds", "0.6", "--device", "cpu", "--no-bf16"]
@@ -102,6 +104,7 @@ def test_wrong_arguments_are_for_argparse(wrong: list[str]) -> None:
         benchmark.main(wrong)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(("size", "words"), [("30", "multiples of 4"), ("16", "sizes from 24 pixels on")])
 def test_a_size_that_the_networks_do_not_take_is_a_sentence(
     size: str, words: str, capsys: pytest.CaptureFixture[str]

@@ -78,6 +78,7 @@ def weights(translation: Translation) -> list[torch.Tensor]:
     return [p for d in Direction for p in translation.generators[d].parameters()]
 
 
+@pytest.mark.medium
 def test_a_run_that_stopped_goes_on_exactly(crops: Path, tmp_path: Path) -> None:
     whole = go(crops, tmp_path / "whole")
     go(crops, tmp_path / "halves", stop_after=3)
@@ -87,6 +88,7 @@ def test_a_run_that_stopped_goes_on_exactly(crops: Path, tmp_path: Path) -> None
         assert torch.equal(a, b)
 
 
+@pytest.mark.medium
 def test_the_same_seed_gives_the_same_and_another_does_not(crops: Path, tmp_path: Path) -> None:
     first, second = (go(crops, tmp_path / str(i), pictures=4) for i in range(2))
     other = go(crops, tmp_path / "other", replace(TINY, seed=1), pictures=4)
@@ -104,6 +106,7 @@ def test_what_a_run_leaves(crops: Path, tmp_path: Path) -> None:
     assert not [name for name in os.listdir(tmp_path) if name.startswith(".")]
 
 
+@pytest.mark.medium
 def test_the_weights_move_towards_the_other_domain(crops: Path, tmp_path: Path) -> None:
     config = replace(TINY, learning_rate=3e-3, cycle=1.0, identity=0.0, ema_half_life=20, cross_domain=0.0)
     translation = go(crops, tmp_path, config, pictures=240)
@@ -121,6 +124,7 @@ def test_another_config_is_refused_with_the_fields_that_differ(crops: Path, tmp_
         go(crops, tmp_path, replace(TINY, batch=4, cycle=1.0))
 
 
+@pytest.mark.medium
 def test_a_damaged_checkpoint_is_renamed_and_the_same_command_begins_anew(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path, pictures=2)
     cut_off = (tmp_path / "checkpoint.pt").read_bytes()[:1000]
@@ -132,6 +136,7 @@ def test_a_damaged_checkpoint_is_renamed_and_the_same_command_begins_anew(crops:
     assert go(crops, tmp_path, pictures=4).config.training["pictures"] == 4
 
 
+@pytest.mark.medium
 def test_a_checkpoint_that_is_not_ours_or_cannot_be_read_now_stays_where_it_is(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +162,7 @@ def test_a_checkpoint_that_is_not_ours_or_cannot_be_read_now_stays_where_it_is(
     assert go(crops, tmp_path, pictures=4).config.training["pictures"] == 4
 
 
+@pytest.mark.medium
 def test_a_run_of_the_version_before_goes_on(crops: Path, tmp_path: Path) -> None:
     """Its discriminators were called judges, `cross_domain` was true or false, and it had fields that are gone."""
     for folder in ("old", "new"):
@@ -189,6 +195,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(
     assert (tmp_path / "checkpoint.pt").read_bytes() == good
 
 
+@pytest.mark.medium
 def test_training_starts_from_a_translation(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path / "first", pictures=2)
     second = go(

@@ -91,6 +91,7 @@ def test_a_dry_run_tells_and_leaves_nothing(crops: Path, tmp_path: Path, capsys:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.medium
 def test_fine_tuning_takes_network_and_names_from_where_it_starts(
     tiny_translation: Path, crops: Path, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_fine_tuning_takes_network_and_names_from_where_it_starts(
     assert tuned.crop.size == begun.config.crop.size
 
 
+@pytest.mark.medium
 def test_fine_tuning_goes_by_the_recipe_that_the_start_was_trained_by(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +130,7 @@ def test_fine_tuning_goes_by_the_recipe_that_the_start_was_trained_by(
     assert (config, whose) == (recipe.preset("cyclegan"), "the preset cyclegan")
 
 
+@pytest.mark.medium
 def test_a_start_that_was_cut_in_another_way_is_noted(
     tiny_translation: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,6 +169,7 @@ def test_what_could_not_be_read_again_is_refused_before_an_hour_is_spent(
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.medium
 def test_a_dry_run_sees_the_run_that_is_there(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert go(crops, tmp_path / "run", "--pictures", "2") == 0
     assert go(crops, tmp_path / "run", "--pictures", "2", "--dry-run", "--batch", "4") == 1
@@ -175,6 +179,7 @@ def test_a_dry_run_sees_the_run_that_is_there(crops: Path, tmp_path: Path, capsy
     assert go(crops, tmp_path / "run", "--pictures", "2", "--dry-run") == 0
 
 
+@pytest.mark.medium
 def test_memory_that_is_too_small_is_a_sentence_whose_advice_works(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,6 +190,7 @@ def test_memory_that_is_too_small_is_a_sentence_whose_advice_works(
     assert "Resumed after 2 pictures" in capsys.readouterr().out
 
 
+@pytest.mark.medium
 def test_a_run_goes_on_whatever_has_become_of_its_start(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +207,7 @@ def test_a_run_goes_on_whatever_has_become_of_its_start(
     assert "holds a run with another cycle" in capsys.readouterr().err
 
 
+@pytest.mark.medium
 def test_what_another_run_had_for_itself_is_not_taken_over(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +230,7 @@ def test_a_batch_is_that_of_all_stages() -> None:
     assert recipe.recipe(options, None, run.ProcessGroup.join("cpu")).translation == "custom", "nobody asked for faces"
 
 
+@pytest.mark.medium
 def test_crops_too_small_for_the_networks_are_noted(
     crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -232,6 +240,7 @@ def test_crops_too_small_for_the_networks_are_noted(
     assert "prepare them again with --size 32" in said
 
 
+@pytest.mark.medium
 def test_two_runs_in_one_folder_are_refused(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with alone_in(tmp_path / "run"):
         assert go(crops, tmp_path / "run", "--pictures", "2") == 1
@@ -259,6 +268,7 @@ def test_a_log_that_cannot_be_written_costs_a_note(
     assert Translation.load(tmp_path / "run" / "translation").config.training["pictures"] == 4
 
 
+@pytest.mark.medium
 def test_log_and_board_of_a_run(crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("train.training.loop.REPORT_SECONDS", 0)
     assert go(crops, tmp_path / "run", "--pictures", "6") == 0
@@ -277,6 +287,7 @@ def test_log_and_board_of_a_run(crops: Path, tmp_path: Path, monkeypatch: pytest
     assert any(name.startswith("events.out") for name in os.listdir(tmp_path / "run" / "tensorboard"))
 
 
+@pytest.mark.medium
 def test_snapshots_are_scored_and_the_best_is_kept(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +301,7 @@ def test_snapshots_are_scored_and_the_best_is_kept(
     assert kept["validation"]["score"] == pytest.approx(scores[0], abs=1e-4)
 
 
+@pytest.mark.medium
 def test_a_run_is_pushed_and_read_back(
     hub: PushHub, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -303,6 +315,7 @@ def test_a_run_is_pushed_and_read_back(
     assert translator.directions == tuple(trained.config.directions[direction] for direction in Direction)
 
 
+@pytest.mark.medium
 def test_a_lost_network_costs_nothing_that_was_trained(
     hub: PushHub, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

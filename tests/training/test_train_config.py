@@ -15,6 +15,7 @@ from train.training.networks import build_networks
 PLAIN = TrainConfig("plain", ("there", "back"))
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_build_and_go_through_json(name: str) -> None:
     config = preset(name)

@@ -57,6 +57,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_trains(name: str, crops: Path, tmp_path: Path) -> None:
     config = TINY.with_fields(OPTIONS[name])
@@ -70,6 +71,7 @@ def test_an_option_trains(name: str, crops: Path, tmp_path: Path) -> None:
     assert 1e-6 < moved < 0.1  # a few steps of the averaged weights
 
 
+@pytest.mark.medium
 def test_a_batch_in_parts_is_the_batch(crops: Path, tmp_path: Path) -> None:
     config = replace(TINY, batch=4, pool=0, discriminator_arguments={**DISCRIMINATOR, "norm": "none"})
     whole = go(crops, tmp_path / "whole", config, pictures=16)
@@ -78,6 +80,7 @@ def test_a_batch_in_parts_is_the_batch(crops: Path, tmp_path: Path) -> None:
         assert torch.allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.medium
 def test_stages_resume_in_the_stage_where_they_were(crops: Path, tmp_path: Path) -> None:
     config = TINY.with_fields({"stages": [[8, 4, 0.5], [16, 2, 0.5]]})
     whole = go(crops, tmp_path / "whole", config, pictures=32)
@@ -87,6 +90,7 @@ def test_stages_resume_in_the_stage_where_they_were(crops: Path, tmp_path: Path)
     assert all(torch.equal(a, b) for a, b in zip(weights(whole), weights(parts), strict=True))
 
 
+@pytest.mark.medium
 def test_discriminators_have_a_head_start(crops: Path, tmp_path: Path) -> None:
     start = go(crops, tmp_path / "start", pictures=2)
 
@@ -150,6 +154,7 @@ class Always:
         return {"score": 0.5}
 
 
+@pytest.mark.medium
 def test_patience_begins_after_the_head_start(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -169,6 +174,7 @@ def test_patience_begins_after_the_head_start(
     assert "has not improved for 2 snapshots" in capsys.readouterr().out
 
 
+@pytest.mark.medium
 def test_a_plateau_lowers_the_rate_and_a_resume_knows_it(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +198,7 @@ def test_a_plateau_lowers_the_rate_and_a_resume_knows_it(
     assert rate(34) == TINY.learning_rate / 2**4, "what the last snapshot has changed is in the checkpoint"
 
 
+@pytest.mark.medium
 def test_what_comes_before_the_first_step_is_not_of_the_budget(
     crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_pictures_of_every_mode_and_shape_train_and_broken_ones_are_named(
     assert named == {"empty.png", "page.jpg", "cut.png", "gone.png"}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "changes",
     [
@@ -131,6 +132,7 @@ def test_of_one_picture_there_is_no_score_and_no_best(
             )  # fmt: skip
 
 
+@pytest.mark.medium
 def test_names_of_any_alphabet_and_a_run_and_data_that_move(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     here, there = tmp_path / "Meine Bilder 2", tmp_path / "日本 ünï 😀"
     data = whole_pictures(here / "my data")
@@ -150,6 +152,7 @@ def test_names_of_any_alphabet_and_a_run_and_data_that_move(tmp_path: Path, caps
     assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(moved), strict=True))
 
 
+@pytest.mark.medium
 def test_pictures_that_changed_in_place_are_told_and_others_that_came_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +184,7 @@ def test_an_output_among_the_pictures_is_refused_before_anything_is_written(
     assert len(list((data / "trainB").iterdir())) == 4
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("initialised", [False, True])
 def test_without_a_checkpoint_a_run_begins_anew_and_what_was_there_stays(
     initialised: bool, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

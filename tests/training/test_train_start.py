@@ -83,6 +83,7 @@ FOLDED = replace(
 )
 
 
+@pytest.mark.medium
 def test_larger_squares_of_pixels_go_on_as_the_smaller_ones_did(crops: Path, tmp_path: Path) -> None:
     first = go(crops, tmp_path, FOLDED, pictures=4)
     config = recipe.grown_config(FOLDED, 256)
@@ -128,6 +129,7 @@ def test_a_grown_generator_paints_what_it_painted_before(
         assert F.l1_loss(after, enlarged) < 0.02 < 0.2 * enlarged.abs().mean()
 
 
+@pytest.mark.medium
 def test_growing_by_the_command(crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = tmp_path / "first"
     go(crops, first, COARSE, pictures=4)
@@ -229,6 +231,7 @@ def test_a_start_of_another_shape_is_a_sentence(crops: Path, tmp_path: Path) -> 
         initialise(Initialisation(first), build_networks(config, CPU), config)
 
 
+@pytest.mark.medium
 def test_the_command_that_began_with_a_licence_of_its_own_resumes(crops: Path, tmp_path: Path) -> None:
     go(crops, tmp_path / "first", replace(COARSE, data_licence="research only"), pictures=2)
     command = ["--data", str(crops), "--output", str(tmp_path / "second"), "--device", "cpu", "--threads", "1",

@@ -98,6 +98,7 @@ def test_scores_are_repeated_and_disturb_no_random_numbers(validator: Validator,
     assert again.score(generators) == first
 
 
+@pytest.mark.medium
 def test_training_the_encoder_disturbs_no_random_numbers(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns(".cache"))
     state = torch.get_rng_state()
@@ -113,6 +114,7 @@ def test_generators_that_return_no_numbers_get_the_worst_score(validator: Valida
     assert broken == {"score": validation.WORST}
 
 
+@pytest.mark.medium
 def test_a_set_too_small_to_hold_any_out_is_scored_on_what_it_has(data: Path, validator: Validator) -> None:
     small = Validator(replace(CONFIG, validation=0.0), data, CPU, 0)
     assert not small.held_out
@@ -181,6 +183,7 @@ def test_a_painted_head_is_shown_before_its_own_background() -> None:
     assert head[wall].mean() < 0.3 * everything[wall].mean()
 
 
+@pytest.mark.medium
 def test_a_replaced_picture_trains_the_encoder_again(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -194,6 +197,7 @@ def test_a_replaced_picture_trains_the_encoder_again(
     assert "Training features" in capsys.readouterr().out, "another picture under the same name"
 
 
+@pytest.mark.medium
 def test_domains_that_cannot_be_told_apart_have_scores_that_are_small_and_a_note(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

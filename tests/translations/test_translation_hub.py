@@ -147,6 +147,7 @@ def test_a_hub_that_hangs_is_given_up_soon(hub: type[Hub], monkeypatch: pytest.M
     assert len(questions(hub)) == 1  # by itself the client asks again and again, for minutes
 
 
+@pytest.mark.medium
 def test_the_deadline_ends_what_no_time_limit_of_the_client_does(hub: type[Hub]) -> None:
     hub.hangs = threading.Event()
     with pytest.raises(TranslationError, match="did not come within 1 s"):
@@ -170,6 +171,7 @@ def test_without_a_network_it_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
         Translation.from_pretrained("org/mine")
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("token", ["hf_secret", "hf_secret\nX: y", "hf_secret\udcff"])
 def test_the_token_goes_to_the_hub_only_and_into_no_message(
     hub: type[Hub],

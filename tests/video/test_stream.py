@@ -68,6 +68,7 @@ def test_strength_is_proportional(studio: Studio) -> None:
     assert effects[0] == pytest.approx(effects[1] / 2, rel=0.1)
 
 
+@pytest.mark.medium
 def test_a_still_face_does_not_flicker(translator: FaceTranslator) -> None:
     frame = moved()
     studio = Studio({"tiny": translator}, Told(noise=0.03))
@@ -211,6 +212,7 @@ def test_a_painted_face(tiny_translation: Path, detector: Told) -> None:
     assert np.array_equal(result[:, :20], frame[:, :20])
 
 
+@pytest.mark.medium
 def test_a_whole_picture_needs_no_face(tiny_translation: Path, detector: Told) -> None:
     tiny = Translation.from_pretrained(str(tiny_translation))
     whole = Translation(replace(tiny.config, name="whole", crop=None), tiny.generators)

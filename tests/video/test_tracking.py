@@ -133,6 +133,7 @@ def test_between_detections_flow_carries_the_face(detector: Told) -> None:
     assert 3 <= detector.asked <= 9
 
 
+@pytest.mark.medium
 def test_a_shaky_detector_gives_steady_landmarks() -> None:
     frames = [moved()] * 30
     shaky, tracks = Told(noise=0.03), run(Told(noise=0.03), frames)

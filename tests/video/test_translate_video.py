@@ -293,6 +293,7 @@ def test_a_full_disk_is_named_as_one() -> None:
     assert _reason(OSError(errno.ENOSPC, "x")) == "the disk is full, free some space or choose another folder"
 
 
+@pytest.mark.medium
 def test_memory_does_not_grow(translate: Translate, tmp_path: Path) -> None:
     if not Path("/proc/self/statm").exists():
         pytest.skip("needs /proc, which Linux has")
