@@ -48,10 +48,15 @@ class Alignment:
         matrix[:, 2] += (ratio - 1) / 2
         return Alignment(matrix, size)
 
-    def footprint(self, height: int, width: int) -> tuple[int, int, int, int] | None:
-        """Left, top, right, bottom of the picture's pixels that the crop covers; None where it covers none."""
-        edge = self.size - 0.5
-        corners = np.array([[-0.5, -0.5, 1], [edge, -0.5, 1], [-0.5, edge, 1], [edge, edge, 1]]) @ self.inverse.T
+    def footprint(
+        self, height: int, width: int, part: tuple[float, float, float, float] | None = None
+    ) -> tuple[int, int, int, int] | None:
+        """Left, top, right, bottom of the picture's pixels that the crop covers; None where it covers none.
+
+        part: left, top, right, bottom of that part of the crop which counts, in its pixels; None for all of it.
+        """
+        x0, y0, x1, y1 = (edge - 0.5 for edge in part or (0, 0, self.size, self.size))
+        corners = np.array([[x0, y0, 1], [x1, y0, 1], [x0, y1, 1], [x1, y1, 1]]) @ self.inverse.T
         left, top = np.floor(corners.min(0)).astype(int)
         right, bottom = np.ceil(corners.max(0)).astype(int) + 1
         left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)

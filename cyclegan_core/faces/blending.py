@@ -13,6 +13,9 @@ from cyclegan_core.faces.monochrome import Tone
 STRIP = 256  # rows blended at a time, so that a large face in a 48-megapixel photo needs little memory
 # The mask is a superellipse that just touches the sides of the crop: rounder than a square, fuller than an ellipse.
 EXPONENT = 2.6
+BLOCK = 8  # pixels of a change that are looked at together for where it begins
+UNSEEN = 0.01  # mean of a block's change in units of 1/255; what is less, in nearly all of its pixels, is rounded away
+REACH = 2  # pixels of the change, as far as its interpolation reaches
 FEATHER = 0.35  # share of the radius over which the mask falls from 1 to 0
 
 
@@ -43,8 +46,20 @@ def add_change(
     grey or toned picture, which stays so.
     """
     faded = change * feathered_mask(change.shape[0])[..., None]
-    for strip, warped in _warped_strips(picture, alignment, faded):
+    for strip, warped in _warped_strips(picture, alignment, faded, _changed_part(faded, alignment.size)):
         _write(strip, strip + warped, tone)
+
+
+def _changed_part(change: NDArray[np.float32], size: int) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of what a change (s, s, 3) is not about zero in, in pixels of a crop of `size`."""
+    side = change.shape[0]
+    blocks = max(1, side // BLOCK)
+    seen = cv2.resize(np.abs(change), (blocks, blocks), interpolation=cv2.INTER_AREA).max(2) > UNSEEN
+    x, y, width, height = cv2.boundingRect(seen.astype(np.uint8))
+    reach = REACH / side
+    edges = (x / blocks - reach, y / blocks - reach, (x + width) / blocks + reach, (y + height) / blocks + reach)
+    left, top, right, bottom = (min(max(edge, 0.0), 1.0) * size for edge in edges)
+    return left, top, right, bottom
 
 
 def paste(
@@ -77,10 +92,13 @@ def _write(strip: NDArray[np.uint8], changed: NDArray[np.float32], tone: Tone | 
 
 
 def _warped_strips(
-    picture: NDArray[np.uint8], alignment: Alignment, image: NDArray[np.float32]
+    picture: NDArray[np.uint8],
+    alignment: Alignment,
+    image: NDArray[np.float32],
+    part: tuple[float, float, float, float] | None = None,
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Views of the picture under the crop, strip by strip, each with the crop-sized image warped onto it."""
-    roi = alignment.footprint(*picture.shape[:2])
+    """Views of the picture under the crop, or a part of it, strip by strip, each with the image warped onto it."""
+    roi = alignment.footprint(picture.shape[0], picture.shape[1], part)
     if roi is None:
         return
     left, top, right, bottom = roi
