@@ -20,7 +20,7 @@ from train.config.train_config import TrainConfig
 from train.data import folder_domains
 from train.data.domain import Domain
 from train.data.folders import open_domain, spread_pictures, validation_pictures
-from train.data.preprocess import MIDDLE, Preprocess, preprocess_by
+from train.data.preprocess import MIDDLE, Preprocess, preprocess_of
 from train.data.streams import BLOCK_PICTURES
 
 CPU = torch.device("cpu")
@@ -34,10 +34,12 @@ def places(width: int, height: int) -> NDArray[np.uint8]:
 
 
 def test_the_middle_is_the_rule_of_nobody() -> None:
-    usual = TrainConfig("tiny", ("there", "back"), size=32)
-    assert preprocess_by(usual.preprocess, usual.size, usual.load_size) is None
-    assert preprocess_by("resize_and_crop", 32, None) == Preprocess("resize_and_crop", 32, 32)
-    assert preprocess_by("scale_width_and_crop", 32, 40) == Preprocess("scale_width_and_crop", 32, 40)
+    config = TrainConfig("tiny", ("there", "back"), size=32)
+    assert preprocess_of(config) is None
+    rule = preprocess_of(config.with_fields({"preprocess": "resize_and_crop"}))
+    assert rule == Preprocess("resize_and_crop", 32, 32)
+    rule = preprocess_of(config.with_fields({"preprocess": "scale_width_and_crop", "load_size": 40}))
+    assert rule == Preprocess("scale_width_and_crop", 32, 40)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from train.config.train_config import Stage, TrainConfig
 from train.data.augment import augment
 from train.data.domain import Domain, State
 from train.data.folders import open_domain
-from train.data.preprocess import preprocess_by
+from train.data.preprocess import preprocess_of
 from train.monitoring.logs import say
 from train.training.distributed import ProcessGroup
 
@@ -43,12 +43,11 @@ class Batches:
         if self._domains:
             self._states = {side: domain.state_dict() for side, domain in self._domains.items()}
         self.close()
-        preprocess = preprocess_by(self._config.preprocess, self._config.size, self._config.load_size)
         for side in "ab":
             domain = open_domain(
                 self._data, f"train{side.upper()}", stage.size, seed=self._config.seed, rank=self._group.rank,
                 world=self._group.world, device=self._group.device, holdout=self._config.validation,
-                preprocess=preprocess,
+                preprocess=preprocess_of(self._config),
                 on_main_process=self._group.call_on_main_process,
             )  # fmt: skip
             if self._group.is_main_process and not self._domains.get(side):

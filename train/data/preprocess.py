@@ -5,10 +5,14 @@ names. Each of those cuts a square at random, so that these pictures are decoded
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from train.config.train_config import TrainConfig  # brings PyTorch, which processes that decode do without
 
 Placement = tuple[float, float]  # of a square in its picture, in [0, 1]: from the left to the right, from top to bottom
 MIDDLE: Placement = (0.5, 0.5)
@@ -50,9 +54,11 @@ class Preprocess:
         return share * width, min(share * width, height)
 
 
-def preprocess_by(rule: str, size: int, load_size: int | None) -> Preprocess | None:
-    """What a run's config asks for by these fields; None for `center_crop`, the middle of each picture."""
-    return None if rule == "center_crop" else Preprocess(rule, size, load_size or size)
+def preprocess_of(config: "TrainConfig") -> Preprocess | None:
+    """The rule that a run cuts its squares by; None for the middle of each picture."""
+    if config.preprocess == "center_crop":
+        return None
+    return Preprocess(config.preprocess, config.size, config.load_size or config.size)
 
 
 def square(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from cyclegan_core.errors import CycleganError
 from train.config.train_config import TrainConfig
 from train.data.domain import seeded
 from train.data.folders import open_domain, read_crop, validation_pictures
-from train.data.preprocess import Preprocess, preprocess_by
+from train.data.preprocess import Preprocess, preprocess_of
 from train.evaluation import metrics
 from train.evaluation.features import encode, load_or_train_encoder
 from train.evaluation.samples import Look, show_translated, spread
@@ -42,7 +42,7 @@ class Validator:
         self.look = Look(config.size, config.output, whole=read_crop(data, config.size) is None)
         self.cycled = CYCLED.get(device.type, 32)
         holdout, most = config.validation, MOST.get(device.type, 128)
-        preprocess = preprocess_by(config.preprocess, config.size, config.load_size)
+        preprocess = preprocess_of(config)
         held = [
             validation_pictures(data, f"train{side}", self.size, seed=seed, holdout=holdout, preprocess=preprocess)
             for side in "AB"

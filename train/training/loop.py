@@ -14,7 +14,7 @@ from train.config.schedule import Budget, rate_factor, stage_at
 from train.config.train_config import TrainConfig
 from train.data.batches import Batches
 from train.data.folders import open_domain, spread_pictures, stored_size
-from train.data.preprocess import preprocess_by
+from train.data.preprocess import preprocess_of
 from train.evaluation.features import load_or_train_encoder
 from train.evaluation.validation import TooFewError, Validator
 from train.monitoring.diagnostics import broken
@@ -153,7 +153,7 @@ def train(
 def _shown(data: Path, config: TrainConfig) -> dict[str, Tensor]:
     """The pictures of the sample sheet: of the test split, or of the training split where there is none."""
     shown = {}
-    preprocess = preprocess_by(config.preprocess, config.size, config.load_size)
+    preprocess = preprocess_of(config)
     side = preprocess.size if preprocess else stored_size(data, config.size)
     for direction, domain in (("a_to_b", "A"), ("b_to_a", "B")):
         shown[direction] = spread_pictures(data / f"test{domain}", side, SHOWN, preprocess)
