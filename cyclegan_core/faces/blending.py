@@ -13,10 +13,10 @@ from cyclegan_core.faces.monochrome import Tone
 STRIP = 256  # rows blended at a time, so that a large face in a 48-megapixel photo needs little memory
 # The mask is a superellipse that just touches the sides of the crop: rounder than a square, fuller than an ellipse.
 EXPONENT = 2.6
+FEATHER = 0.35  # share of the radius over which the mask falls from 1 to 0
 BLOCK = 8  # pixels of a change that are looked at together for where it begins
 UNSEEN = 0.01  # mean of a block's change in units of 1/255; what is less, in nearly all of its pixels, is rounded away
 REACH = 2  # pixels of the change, as far as its interpolation reaches
-FEATHER = 0.35  # share of the radius over which the mask falls from 1 to 0
 
 
 @lru_cache(maxsize=32)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from cyclegan_core.runtime.compiled import probability
 from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).with_name("head_matte.safetensors")
@@ -76,7 +77,7 @@ class HeadMatte:
         side = crops.shape[1]
         small = np.stack([cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA) for crop in crops])
         (logits,) = self._net((small.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))
-        mattes = 1 / (1 + np.exp(-logits[:, 0]))
+        mattes = probability(logits[:, 0])
         return np.stack([cv2.resize(_firm(matte), (side, side), interpolation=cv2.INTER_LINEAR) for matte in mattes])
 
 

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
+from cyclegan_core.runtime.compiled import probability
 from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
@@ -80,12 +81,8 @@ class LandmarkFinder:
             landmarks = np.stack(
                 [p @ a.inverse[:, :2].T + a.inverse[:, 2] for p, a in zip(points, alignments, strict=True)]
             )
-            scores = _probability(logits)
+            scores = probability(logits)
         return landmarks.astype(np.float32), scores
-
-
-def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 def _crop(picture: NDArray[np.uint8], alignment: Alignment) -> NDArray[np.uint8]:

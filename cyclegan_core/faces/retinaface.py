@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from cyclegan_core.faces.face import Face
-from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_bf16, has_openvino
+from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_bf16, has_openvino, run_by_pytorch
 from cyclegan_core.runtime.model_cache import CachedModel, digest_of
 from cyclegan_core.runtime.torchvision_nms import import_torchvision
 
@@ -124,13 +124,7 @@ def _engine(weights: Mapping[str, Tensor]) -> Callable[[NDArray[np.uint8]], Arra
             digest_of(digest, metadata.version("facexlib")), lambda: convert(module(), example, [(1, -1, -1, 3)])
         )
         return compile_model(cached.model, "bf16" if has_bf16() else "f32")
-    network = module()
-
-    @torch.inference_mode()
-    def run(pictures: NDArray[np.uint8]) -> Arrays:
-        return tuple(part.numpy() for part in network(torch.from_numpy(np.ascontiguousarray(pictures))))
-
-    return run
+    return run_by_pytorch(module())
 
 
 def _as_type(value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -63,6 +63,22 @@ def compile_model(model: Any, precision: str = "f32", *, cores: int | None = Non
     return run
 
 
+def run_by_pytorch(network: nn.Module) -> Callable[[NDArray[Any]], Arrays]:
+    """A network as a function of one array that returns all of its outputs, on the CPU. For several threads."""
+
+    @torch.inference_mode()
+    def run(array: NDArray[Any]) -> Arrays:
+        made = network(torch.from_numpy(np.ascontiguousarray(array)))
+        return tuple(part.numpy() for part in (made if isinstance(made, tuple) else (made,)))
+
+    return run
+
+
+def probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The logistic function of a network's answers; no number is too large for it."""
+    return np.float32(0.5) * (1 + np.tanh(np.float32(0.5) * logits))
+
+
 def _openvino() -> Any:
     # OpenVINO reports its use to a web service; without this module it falls back to a stub that reports nothing.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

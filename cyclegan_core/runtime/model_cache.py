@@ -15,12 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cyclegan_core.atomic import atomically
-from cyclegan_core.runtime.compiled import Arrays, compile_model, convert, has_openvino, read_model, save_model
+from cyclegan_core.runtime.compiled import (
+    Arrays,
+    compile_model,
+    convert,
+    has_openvino,
+    read_model,
+    run_by_pytorch,
+    save_model,
+)
 from cyclegan_core.user_cache import user_cache
 
 MODEL, PRECISION = "model.xml", "precision"
@@ -110,10 +117,4 @@ def on_cpu(network: nn.Module, example: Tensor) -> Callable[[NDArray[np.float32]
         shape = [-1, *example.shape[1:]]
         cached = CachedModel(digest_of(digest_of_network(network), shape), lambda: convert(network, example, [shape]))
         return compile_model(cached.model, cores=1)  # sharing out so little work takes longer than doing it
-
-    @torch.inference_mode()
-    def run(batch: NDArray[np.float32]) -> Arrays:
-        made = network(torch.from_numpy(np.ascontiguousarray(batch)))
-        return tuple(part.numpy() for part in (made if isinstance(made, tuple) else (made,)))
-
-    return run
+    return run_by_pytorch(network)
