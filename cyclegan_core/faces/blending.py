@@ -103,15 +103,22 @@ def _warped_strips(
         return
     left, top, right, bottom = roi
     side = image.shape[0]
-    if alignment.at_size(side).scale > 1:
+    scale = alignment.at_size(side).scale
+    interpolation = cv2.INTER_CUBIC
+    if scale > 1:
         # The face is smaller than the image that is laid on it: average first, so that nothing aliases.
-        side = max(1, round(side / alignment.at_size(side).scale))
+        side = max(1, round(side / scale))
         image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    elif scale < 0.5:
+        # Cubic to twice the size and linear from there looks like cubic all the way, and takes a quarter of the time.
+        side = 2 * side
+        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
+        interpolation = cv2.INTER_LINEAR
     from_crop = alignment.at_size(side).inverse
     for y in range(top, bottom, STRIP):
         rows = min(STRIP, bottom - y)
         matrix = from_crop - ((0, 0, left), (0, 0, y))
         yield (
             picture[y : y + rows, left:right],
-            cv2.warpAffine(image, matrix, (right - left, rows), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT),
+            cv2.warpAffine(image, matrix, (right - left, rows), flags=interpolation),
         )

@@ -68,6 +68,7 @@ def generate_layers(
     chains: Sequence[Chain],
     *,
     whole_pixels: int | None = None,
+    hair: bool = True,
 ) -> tuple[tuple[Layer, ...], ...]:
     """Runs the generators of all chains on an RGB uint8 (H, W, 3) picture, which is not changed.
 
@@ -75,6 +76,7 @@ def generate_layers(
     the whole picture are carried out. Faces that are at the same step share one batch. Faces that come to the same step
     on the whole picture share its result.
     whole_pixels: a step on the whole picture is shown a copy of at most so many pixels; its result is enlarged.
+    hair: as in `FaceTranslator.generate`.
 
     Returns the layers of each face, and, where there was a step on the whole picture, one tuple more with the layers of
     those steps. `Layer.stage` holds their order. Raises TranslationError for an unknown translation or
@@ -90,7 +92,7 @@ def generate_layers(
     whole_layers: list[Layer] = []
     background = picture  # the result of the last step on the whole picture
     while any(remaining):
-        new_layers = _generate_face_steps(translators, background, faces, remaining, whole, len(whole_layers))
+        new_layers = _generate_face_steps(translators, background, faces, remaining, whole, len(whole_layers), hair)
         for index, layers in new_layers.items():
             face_layers[index] += layers
         step = next((steps[0] for steps in remaining if steps), None)
@@ -115,6 +117,7 @@ def _generate_face_steps(
     remaining: list[list[Step]],
     whole: Mapping[Step, bool],
     stage: int,
+    hair: bool,
 ) -> dict[int, list[Layer]]:
     """Carries out the steps of each face up to its next step on the whole picture, and takes them off `remaining`."""
     layers: dict[int, list[Layer]] = defaultdict(list)
@@ -128,7 +131,8 @@ def _generate_face_steps(
             return layers
         generated: list[tuple[int, Layer]] = []
         for step, indices in batches.items():
-            items = translator_of(translators, step).generate(seen, step.direction, [faces[i] for i in indices])
+            chosen = [faces[index] for index in indices]
+            items = translator_of(translators, step).generate(seen, step.direction, chosen, hair=hair)
             generated += zip(indices, (replace(item, stage=stage) for item in items), strict=True)
         continued = [item for index, item in generated if remaining[index] and not whole[remaining[index][0]]]
         if continued and seen is background:

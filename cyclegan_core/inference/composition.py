@@ -28,6 +28,7 @@ class Layer:
         face that is painted on the head alone (s, s, 4), with its opacity in [0, 1] as the last channel.
     output: `change` where `generated` is added to the picture, `picture` where it replaces the picture.
     stage: how many steps on the whole picture come before this layer in its chain; such a step counts itself.
+    around: what goes with a face's change around its crop, a layer of the same face.
     """
 
     face: Face | None
@@ -35,6 +36,14 @@ class Layer:
     generated: NDArray[Any]
     output: Output
     stage: int = 0
+    around: "Layer | None" = None
+
+    def seen_from(self, back: NDArray[np.float64]) -> "Layer":
+        """The layer for another picture. back: (2, 3), from that one's pixels to those of the layer's own."""
+        if self.alignment is None:
+            return self
+        alignment = Alignment((_square(self.alignment.matrix) @ _square(back))[:2], self.alignment.size)
+        return replace(self, alignment=alignment, around=self.around and self.around.seen_from(back))
 
 
 def read_strength(value: object) -> float:
@@ -54,6 +63,8 @@ def composite(picture: NDArray[np.uint8], item: Layer, strength: float, tone: To
         _mix(picture, _resized(item.generated, *picture.shape[:2]), item.output, strength)
     elif item.output == "change":
         add_change(picture, item.alignment, item.generated * np.float32(strength), tone)
+        if item.around:
+            composite(picture, item.around, strength, tone)
     else:
         paste(picture, item.alignment, item.generated, min(strength, 1), tone)
 
@@ -103,7 +114,8 @@ def close_up(
     unless it has an opacity of its own.
     Raises ValueError where no layer is one of a face.
     """
-    alignments = [item.alignment for item in items if item.alignment is not None]
+    parts = [*items, *(item.around for item in items if item.around)]
+    alignments = [part.alignment for part in parts if part.alignment is not None]
     if not alignments:
         raise ValueError("a close-up needs a layer of a face")
     widest = min(alignments, key=lambda alignment: alignment.scale / alignment.size).at_size(size)
@@ -115,16 +127,15 @@ def close_up(
             _mix(after, _crop_of_whole(item.generated, picture.shape, widest), item.output, strength)
             tone = Tone.of(after)
             continue
-        # From pixels of the square to pixels of the layer's crop.
-        alignment = Alignment((_square(item.alignment.matrix) @ _square(widest.inverse))[:2], item.alignment.size)
+        layer = item.seen_from(widest.inverse)
         fills = item.output == "picture" and item.generated.shape[2] == 3
-        if fills and np.allclose(alignment.at_size(size).matrix, np.eye(2, 3)):
+        if fills and layer.alignment and np.allclose(layer.alignment.at_size(size).matrix, np.eye(2, 3)):
             unmixed = after.copy()
             _mix(after, _resized(item.generated, size, size), item.output, strength)
             if tone is not None:
                 np.copyto(after, np.rint(tone.keep(unmixed, after.astype(np.float32))).clip(0, 255).astype(np.uint8))
         else:
-            composite(after, replace(item, alignment=alignment), strength, tone)
+            composite(after, layer, strength, tone)
     return before, after
 
 

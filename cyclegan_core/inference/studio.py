@@ -117,13 +117,16 @@ class Studio:
         chains: Sequence[Chain],
         *,
         whole_pixels: int | None = None,
+        hair: bool = True,
     ) -> tuple[tuple[Layer, ...], ...]:
         """Runs the generators: the layers of each face, and one tuple more for the steps on the whole picture.
 
         See `chains.generate_layers` for the arguments and for what is raised.
         """
         check_picture(picture)
-        return chain_executor.generate_layers(self.translators, picture, faces, chains, whole_pixels=whole_pixels)
+        return chain_executor.generate_layers(
+            self.translators, picture, faces, chains, whole_pixels=whole_pixels, hair=hair
+        )
 
     def blend(
         self, picture: NDArray[np.uint8], layers: Sequence[Sequence[Layer]], strength: float = 1.0

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cyclegan_core.faces.alignment import Alignment, fit_similarity
+from cyclegan_core.faces.alignment import fit_similarity
 from cyclegan_core.faces.monochrome import Tone
 from cyclegan_core.inference.composition import Layer, composite, read_strength
 from cyclegan_core.inference.studio import Chain, Studio
@@ -19,6 +19,7 @@ from cyclegan_core.video.tracking import FaceTracker, Track
 SECONDS_OF = {"change": 0.2, "picture": 0.03}
 # A change that is averaged for so long need not be made anew for every frame: at 30 frames/s, for every second one.
 CHANGE_EVERY = 0.055  # seconds
+HAIR_EVERY = 0.5  # seconds; hair takes a third of the time, and changes slowly
 SWITCH_SECONDS = 0.2  # of the cross-fade from one chain to another
 
 
@@ -29,14 +30,18 @@ class _FaceResult:
     shown: tuple[Layer, ...]
     latest: tuple[Layer, ...]
     time: float  # of the latest
+    hair_time: float  # of the latest whose hair was made anew
 
     def advance(self, seconds: float) -> None:
         """Moves the average on by so many seconds."""
-        averaged = []
-        for shown, new in zip(self.shown, self.latest, strict=True):
-            weight = np.float32(1 - math.exp(-seconds / SECONDS_OF[new.output]))
-            averaged.append(replace(new, generated=shown.generated + weight * (new.generated - shown.generated)))
-        self.shown = tuple(averaged)
+        self.shown = tuple(_averaged(*both, seconds) for both in zip(self.shown, self.latest, strict=True))
+
+
+def _averaged(shown: Layer, new: Layer, seconds: float) -> Layer:
+    """The new layer with the average that was shown, moved on towards what is new by so many seconds."""
+    weight = np.float32(1 - math.exp(-seconds / SECONDS_OF[new.output]))
+    around = _averaged(shown.around, new.around, seconds) if shown.around and new.around else new.around
+    return replace(new, generated=shown.generated + weight * (new.generated - shown.generated), around=around)
 
 
 @dataclass
@@ -153,13 +158,19 @@ class FaceStream:
         due = [track for track in tracks if _in_sight(track, frame) and _is_due(part.faces, track, time)]
         if not due:
             return
-        layers = self._studio.generate(frame, [track.as_face() for track in due], [steps] * len(due))
-        for track, latest in zip(due, layers, strict=True):
-            face = part.faces.get(track.number)
+        # A further step sees what the one before has made of the hair, so that must not come and go.
+        known = [part.faces.get(track.number) for track in due]
+        hair = len(steps) > 1 or any(face is None or not 0 <= time - face.hair_time < HAIR_EVERY for face in known)
+        faces = [track.as_face() for track in due]
+        layers = self._studio.generate(frame, faces, [steps] * len(due), hair=hair)
+        for track, face, latest in zip(due, known, layers, strict=True):
             if face is None or _shapes(face.latest) != _shapes(latest):  # a translator may have been replaced
-                part.faces[track.number] = _FaceResult(latest, latest, time)
+                part.faces[track.number] = _FaceResult(latest, latest, time, time if hair else -math.inf)
+            elif hair:
+                face.latest, face.time, face.hair_time = latest, time, time
             else:
-                face.latest, face.time = latest, time
+                pairs = zip(latest, face.latest, strict=True)
+                face.latest, face.time = tuple(_with_hair_of(old, new) for new, old in pairs), time
 
 
 def _in_sight(track: Track, frame: NDArray[np.uint8]) -> bool:
@@ -188,14 +199,20 @@ def _composed(frame: NDArray[np.uint8], parts: list[_Part], tracks: list[Track],
         for track in tracks:
             if strength > 0 and track.number in part.faces:
                 for item in part.faces[track.number].shown:
-                    composite(result, _moved(item, track), strength * track.presence, tone)
+                    composite(result, _moved(item, track.landmarks), strength * track.presence, tone)
     return result
 
 
-def _moved(item: Layer, track: Track) -> Layer:
-    """The layer of a face from an earlier frame, aligned to where the face is now."""
-    if item.face is None or item.alignment is None:
+def _with_hair_of(old: Layer, new: Layer) -> Layer:
+    """The new layer of a face with what an earlier one has around it."""
+    if old.around is None or new.face is None:
+        return new
+    return replace(new, around=_moved(old, new.face.landmarks).around)
+
+
+def _moved(item: Layer, landmarks: NDArray[np.floating]) -> Layer:
+    """The layer of a face from an earlier frame, aligned to where its landmarks (5, 2) are now."""
+    if item.face is None:
         return item
-    back, _ = fit_similarity(track.landmarks, item.face.landmarks)
-    matrix = item.alignment.matrix @ np.vstack([back, (0, 0, 1)])
-    return replace(item, alignment=Alignment(matrix, item.alignment.size))
+    back, _ = fit_similarity(landmarks, item.face.landmarks)
+    return item.seen_from(back)

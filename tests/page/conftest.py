@@ -62,9 +62,9 @@ def runs(context: PageContext, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for translator in studio.translators.values():
         generate = translator.generate
 
-        def noted(picture: Any, way: str, faces: Any = (), *, generate: Any = generate) -> Any:
+        def noted(picture: Any, way: str, faces: Any = (), *, hair: bool = True, generate: Any = generate) -> Any:
             runs.append(f"{way} {len(faces)}")
-            return generate(picture, way, faces)
+            return generate(picture, way, faces, hair=hair)
 
         monkeypatch.setattr(translator, "generate", noted)
     return runs

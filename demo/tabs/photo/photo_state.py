@@ -1,7 +1,7 @@
 """What the server knows of the photo that a visitor works on, and how it is drawn. Runs no network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,15 +83,16 @@ def _mean_change(item: Layer) -> float:
     mean = float(np.abs(item.generated).mean())
     if item.face is None or item.alignment is None:
         return mean
-    return mean * (item.alignment.size / item.alignment.scale / item.face.width) ** 2
+    own = mean * (item.alignment.size / item.alignment.scale / item.face.width) ** 2
+    return own + (_mean_change(item.around) if item.around else 0)
 
 
 def draw(studio: "Studio", state: PhotoState, strength: float) -> NDArray[np.uint8]:
     """`state.shown` with its layers over it, at a strength in [0, 1.5]."""
     scale = state.scale
     # Pixel centres lie at half-integers of the area.
-    matrix = np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]])
-    layers = [[_transformed(item, matrix) for item in items] for items in state.layers]
+    back = cv2.invertAffineTransform(np.array([[scale, 0, (scale - 1) / 2], [0, scale, (scale - 1) / 2]]))
+    layers = [[item.seen_from(back) for item in items] for items in state.layers]
     return studio.blend(state.shown, layers, strength).picture
 
 
@@ -107,12 +108,3 @@ def draw_face(
     # A layer that changes nothing makes all squares equally wide, whatever the crops of the translations are.
     frame = Layer(face, portrait_alignment(face, 8), np.zeros((8, 8, 3), np.float32), "change")
     return close_up(picture, (frame, *layers), strength, size)[1]
-
-
-def _transformed(item: Layer, matrix: NDArray[np.float64]) -> Layer:
-    """The layer for a picture whose pixels are those of the first, moved by a (2, 3) matrix."""
-    if item.alignment is None:
-        return item
-    back = cv2.invertAffineTransform(matrix)
-    moved = (np.vstack([item.alignment.matrix, (0, 0, 1)]) @ np.vstack([back, (0, 0, 1)]))[:2]
-    return replace(item, alignment=Alignment(moved, item.alignment.size))
