@@ -18,6 +18,7 @@ MEDIUM_TEMPLATE = ((0.359, 0.395), (0.641, 0.395), (0.5, 0.558), (0.376, 0.678),
 # long face.
 HEAD_TEMPLATE = ((0.3775, 0.415), (0.6225, 0.415), (0.5, 0.545), (0.392, 0.641), (0.608, 0.641))
 HEAD_ASPECT = 1.1
+MOST_ENLARGED = 8  # times, by cubic interpolation; linear goes on from there
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,7 @@ class Alignment:
         """The crop, RGB uint8 (size, size, 3), of an RGB uint8 (H, W, 3) picture.
 
         What lies outside the picture is mirrored in. A picture with more pixels than the crop is averaged down first,
-        so that nothing aliases.
+        so that nothing aliases; one with fewer is enlarged first, which is several times as fast as cubic warping.
         """
         roi = self.footprint(*picture.shape[:2])
         if roi is None:
@@ -75,10 +76,11 @@ class Alignment:
         left, top = max(roi[0] - margin, 0), max(roi[1] - margin, 0)
         part = picture[top : roi[3] + margin, left : roi[2] + margin]
         rows, columns = part.shape[:2]
-        shrink = min(1.0, self.scale)
-        height, width = max(1, round(rows * shrink)), max(1, round(columns * shrink))
-        if shrink < 1:
-            part = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+        resized = self.scale if self.scale < 1 else min(math.ceil(self.scale), MOST_ENLARGED)
+        height, width = max(1, round(rows * resized)), max(1, round(columns * resized))
+        if resized != 1:
+            interpolation = cv2.INTER_AREA if resized < 1 else cv2.INTER_CUBIC
+            part = cv2.resize(part, (width, height), interpolation=interpolation)
         # From pixels of the resized part to pixels of the picture, centres at half-integers.
         sx, sy = columns / width, rows / height
         to_picture = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2], [0, 0, 1]])
@@ -86,7 +88,7 @@ class Alignment:
             part,
             self.matrix @ to_picture,
             (self.size, self.size),
-            flags=cv2.INTER_CUBIC if self.scale > 1 else cv2.INTER_LINEAR,
+            flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT,
         )
 

@@ -74,13 +74,17 @@ def paste(
     picture: RGB uint8 (H, W, 3). crop: float32 (s, s, 3) in [0, 255], or (s, s, 4) with its own opacity in [0, 1] as
     the last channel. strength: opacity in [0, 1]. tone: as for `add_change`.
     """
-    mask = feathered_mask(crop.shape[0])[..., None] * np.float32(strength)
+    mask = feathered_mask(crop.shape[0]) * np.float32(strength)
     if crop.shape[2] == 4:
-        crop, mask = crop[..., :3], mask * crop[..., 3:]
-    # Premultiplied, so that what lies outside the crop never bleeds into the edge.
-    for strip, warped in _warped_strips(picture, alignment, np.concatenate([crop * mask, mask], axis=2)):
-        alpha = warped[..., 3:]
-        _write(strip, warped[..., :3] + strip * (1 - alpha), tone)
+        mask *= crop[..., 3]
+    # Premultiplied, so that what lies outside the crop never bleeds into the edge. By OpenCV where channels are taken
+    # apart, which numpy does three numbers at a time.
+    red, green, blue = (channel * mask for channel in cv2.split(crop)[:3])
+    for strip, warped in _warped_strips(picture, alignment, cv2.merge([red, green, blue, mask])):
+        mixed = cv2.cvtColor(1 - warped[..., 3], cv2.COLOR_GRAY2RGB)
+        mixed *= strip
+        mixed += cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
+        _write(strip, mixed, tone)
 
 
 def _write(strip: NDArray[np.uint8], changed: NDArray[np.float32], tone: Tone | None) -> None:

@@ -92,4 +92,5 @@ def with_head_opacity(painted: NDArray[np.float32], crops: NDArray[np.uint8]) ->
 
     crops: RGB uint8 (B, S, S, 3), of which they were painted.
     """
-    return np.concatenate([painted, embedded_head_matte()(crops)[..., None]], axis=3)
+    pairs = zip(painted, embedded_head_matte()(crops), strict=True)
+    return np.stack([cv2.merge([crop, matte]) for crop, matte in pairs])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -178,7 +179,7 @@ class FaceTranslator:
     def _run(self, way: Direction, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """From uint8 (B, S, S, 3) crops to changes or pictures, float32 (B, S, S, 3) in units of 1/255."""
         x = np.ascontiguousarray((crops.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))  # (B, 3, S, S)
-        return np.ascontiguousarray(self._paint(x, self._engines[way](x)).transpose(0, 2, 3, 1))
+        return np.stack([cv2.merge([*planes]) for planes in self._paint(x, self._engines[way](x))])
 
     def _paint(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """From a generator's input and output, in [-1, 1], to a change or a picture in units of 1/255."""
