@@ -16,9 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 from cyclegan_core import images
 from demo.server.sessions import MOST_STREAMS
 from examples.benchmark_webcam import film
-from tests.support.browser import DESKTOP, PATIENCE, PHONE, Visit, address, launch, playwright
-
-__all__ = ["address", "playwright"]  # fixtures
+from tests.support.browser import DESKTOP, PATIENCE, PHONE, Visit, launch
 
 pytestmark = pytest.mark.browser
 

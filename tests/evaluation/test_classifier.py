@@ -22,7 +22,7 @@ def test_a_classifier_tells_domains_and_ages_of_pictures_it_has_not_seen(name: s
     model = ARCHITECTURES[name](16)
     unknown = torch.full_like(ages, float("nan"))
     train_classifier(
-        model, (striped(ages, upright=True), striped(ages, upright=False)), (ages, unknown), pictures=1600, seed=0
+        model, (striped(ages, upright=True), striped(ages, upright=False)), (ages, unknown), pictures=960, seed=0
     )
     other = ages + 0.5
     of_a, years = classify(model, striped(other, upright=True))

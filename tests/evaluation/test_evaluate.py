@@ -140,7 +140,7 @@ def test_ages_and_groups_are_measured_where_names_tell_them(
     tiny_translation: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--translation", str(tiny_translation), "--data", str(people), "--features", "own"]
-    arguments += ["--judge-pictures", "640", "--keeps", str(people), "--output", str(tmp_path), "--pictures", "8"]
+    arguments += ["--judge-pictures", "480", "--keeps", str(people), "--output", str(tmp_path), "--pictures", "8"]
     assert evaluate.main(arguments) == 0
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found["protocol"]["pictures"] == 16
