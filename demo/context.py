@@ -1,6 +1,7 @@
 """What all tabs and endpoints of the page work with: the loaded translations and the temporary files."""
 
 import threading
+from collections.abc import Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,16 +10,18 @@ from cyclegan_core import images
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.translations import catalog
 from demo.languages.phrases import inside_sentence, phrase_of_word, say, say_word
-from demo.server.files import Files
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status, TranslationRegistry
     from cyclegan_core.inference.studio import Chain, Studio
+    from demo.server.files import Files
 
 FAVOURITES = ("age:older", "age:younger")  # which show something on most people, whatever their sex
 LOADING_SECONDS = 120.0  # that a request waits for the translations to be loaded
 # Networks run for this many visitors at a time, whatever tab they are on; the others see their place in the queue.
 TRANSLATOR_QUEUE: dict[str, Any] = {"concurrency_id": "translator", "concurrency_limit": 2}
+
+Choices = Sequence[tuple[str, str]]  # pairs of label and step
 
 
 class PageContext:
@@ -27,7 +30,7 @@ class PageContext:
     registry: one that is loaded already, or None where `use` will bring it.
     """
 
-    def __init__(self, registry: "TranslationRegistry | None", files: Files) -> None:
+    def __init__(self, registry: "TranslationRegistry | None", files: "Files") -> None:
         self.files = files
         self._registry = registry
         self._loaded = threading.Event()

@@ -1,5 +1,6 @@
 """How pictures come in from visitors, and the sizes at which they are processed and shown."""
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,12 @@ def generate(
 ) -> "tuple[tuple[Layer, ...], ...]":
     """As `Studio.generate`, with steps on the whole picture at WHOLE_PIXELS at most."""
     return studio.generate(picture, faces, chains, whole_pixels=WHOLE_PIXELS)
+
+
+def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
+    """An RGB uint8 (H, W, 3) picture as a JPEG data URL."""
+    _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
 
 
 def for_the_screen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

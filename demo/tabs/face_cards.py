@@ -11,9 +11,9 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.context import PageContext
+from demo.context import Choices, PageContext
+from demo.pictures import data_url
 from demo.tabs.photo.photo_state import CARD_SIDE, draw_face
-from demo.tabs.photo.view import Choices, data_url
 
 if TYPE_CHECKING:
     from cyclegan_core.faces.face import Face

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
 from cyclegan_core.inference.composition import read_strength
-from demo.context import FAVOURITES, PageContext
+from demo.context import FAVOURITES, Choices, PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import inside_sentence, say, say_count
 from demo.pictures import for_the_screen, generate, result_suffix
@@ -226,7 +226,7 @@ class PhotoActions:
     def _chain(self, *steps: str) -> "Chain":
         return self._context.studio().chain("+".join(filter(None, steps)))
 
-    def _directions(self, has_faces: bool) -> tuple[view.Choices, view.Choices]:
+    def _directions(self, has_faces: bool) -> tuple[Choices, Choices]:
         return view.split_directions(self._context, has_faces=has_faces)
 
     def _reload(self, state: PhotoState) -> images.Picture:
@@ -264,7 +264,7 @@ class PhotoActions:
         made = self._history_entry(state, after) if is_new and state.is_altered else gr.skip()
         return shown, state, made
 
-    def _cards(self, state: PhotoState, directions: view.Choices, picture: NDArray[np.uint8] | None) -> dict[str, str]:
+    def _cards(self, state: PhotoState, directions: Choices, picture: NDArray[np.uint8] | None) -> dict[str, str]:
         """Paths of the pictures of one face by direction, at full strength; "" is the original."""
         if not state.faces:
             return {}

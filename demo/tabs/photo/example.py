@@ -7,7 +7,7 @@ from cyclegan_core import images
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import say
-from demo.pictures import for_the_screen
+from demo.pictures import data_url, for_the_screen
 from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo import view
 from demo.tabs.photo.photo_state import is_left_alone
@@ -69,8 +69,8 @@ class ExampleView:
             "photo": None,
             "example": view.EXAMPLES.index(path),
             "ratio": picture.shape[1] / picture.shape[0],
-            "before": view.data_url(for_the_screen(picture)),
-            "after": view.data_url(for_the_screen(after)),
+            "before": data_url(for_the_screen(picture)),
+            "after": data_url(for_the_screen(after)),
             "faces": [],
             "face": -1,
             "step": chosen,

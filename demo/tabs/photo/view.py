@@ -1,7 +1,6 @@
 """What the browser shows on the Photo tab: the JSON value of one gr.HTML, which `view.js` renders."""
 
-import base64
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import images
-from demo.context import PageContext
+from demo.context import Choices, PageContext
 from demo.languages.phrases import say
+from demo.pictures import data_url
 
 HERE = Path(__file__).parent
 EXAMPLES = tuple(sorted((HERE.parents[2] / "examples").glob("*.jpg")))
@@ -25,8 +25,6 @@ WHOLE, COMPARISON, LOOP = "whole", "comparison", "loop"  # what to save; a face 
 EXAMPLE = """<button type="button" data-example="{index}"
 aria-label="${{phrase('photo.example', {{ number: {number} }})}}">
 <img src="{address}" alt="" width="44" height="44"></button>"""
-
-Choices = Sequence[tuple[str, str]]
 
 
 def photo_view() -> gr.HTML:
@@ -74,12 +72,6 @@ def cards(
 def file_url(path: str) -> str:
     """The address at which the browser finds a file of gradio's folder."""
     return f"gradio_api/file={quote(path)}"
-
-
-def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
-    """An RGB uint8 (H, W, 3) picture as a JPEG data URL."""
-    _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
 
 
 def save_choices(count: int) -> list[tuple[str, str]]:

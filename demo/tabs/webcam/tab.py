@@ -15,13 +15,13 @@ from PIL.PngImagePlugin import putchunk
 from cyclegan_core import provenance
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.inference.composition import read_strength
-from demo.context import PageContext
+from demo.context import Choices, PageContext
 from demo.errors import log_traceback
 from demo.languages.phrases import say
 from demo.server.sessions import BusyError, EndedError, Sessions, TooFastError, Turns, Waiting
 from demo.tabs.face_cards import card_pictures, generate_each
 from demo.tabs.photo.example import ExampleView
-from demo.tabs.photo.view import FOR_DRAWINGS, Choices
+from demo.tabs.photo.view import FOR_DRAWINGS
 from demo.tabs.webcam import frames
 from demo.tabs.webcam.slow_mode import add_slow_mode
 
