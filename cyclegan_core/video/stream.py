@@ -17,8 +17,11 @@ from cyclegan_core.video.tracking import FaceTracker, Track
 # Time constants, in seconds, of the average over a generator's output for a face, taken in the coordinates of its crop.
 # A change is smooth and slow; a picture holds the expression, which must not lag.
 SECONDS_OF = {"change": 0.2, "picture": 0.03}
-# A change that is averaged for so long need not be made anew for every frame: at 30 frames/s, for every second one.
-CHANGE_EVERY = 0.055  # seconds
+# Seconds from which a generator runs anew for a face. A change that is averaged for so long need not be made for every
+# frame: at 30 frames/s, for every second one. Nor need a drawing, whatever the rate, as anime is drawn on twos; in
+# between it moves with the head.
+EVERY = {"change": 0.055, "picture": 0.1}
+FRAMES_OF_DRAWING = 2
 HAIR_EVERY = 0.5  # seconds; hair takes a third of the time, and changes slowly
 SWITCH_SECONDS = 0.2  # of the cross-fade from one chain to another
 
@@ -31,9 +34,20 @@ class _FaceResult:
     latest: tuple[Layer, ...]
     time: float  # of the latest
     hair_time: float  # of the latest whose hair was made anew
+    frames: int = 0  # for which the latest has served
+
+    def renew(self, latest: tuple[Layer, ...], time: float, *, hair: bool) -> None:
+        """Takes new output. hair: whether it has that around the crops too; else what there was goes on."""
+        if hair:
+            self.hair_time = time
+        else:
+            pairs = zip(self.latest, latest, strict=True)
+            latest = tuple(_with_hair_of(old, new) for old, new in pairs)
+        self.latest, self.time, self.frames = latest, time, 0
 
     def advance(self, seconds: float) -> None:
-        """Moves the average on by so many seconds."""
+        """Moves the average on to the next frame, after so many seconds."""
+        self.frames += 1
         self.shown = tuple(_averaged(*both, seconds) for both in zip(self.shown, self.latest, strict=True))
 
 
@@ -155,7 +169,7 @@ class FaceStream:
         self, frame: NDArray[np.uint8], part: _Part, steps: Chain, tracks: list[Track], time: float
     ) -> None:
         part.faces = {track.number: part.faces[track.number] for track in tracks if track.number in part.faces}
-        due = [track for track in tracks if _in_sight(track, frame) and _is_due(part.faces, track, time)]
+        due = [track for track in tracks if _in_sight(track, frame) and _is_due(part.faces.get(track.number), time)]
         if not due:
             return
         # A further step sees what the one before has made of the hair, so that must not come and go.
@@ -166,11 +180,8 @@ class FaceStream:
         for track, face, latest in zip(due, known, layers, strict=True):
             if face is None or _shapes(face.latest) != _shapes(latest):  # a translator may have been replaced
                 part.faces[track.number] = _FaceResult(latest, latest, time, time if hair else -math.inf)
-            elif hair:
-                face.latest, face.time, face.hair_time = latest, time, time
             else:
-                pairs = zip(latest, face.latest, strict=True)
-                face.latest, face.time = tuple(_with_hair_of(old, new) for new, old in pairs), time
+                face.renew(latest, time, hair=hair)
 
 
 def _in_sight(track: Track, frame: NDArray[np.uint8]) -> bool:
@@ -178,11 +189,12 @@ def _in_sight(track: Track, frame: NDArray[np.uint8]) -> bool:
     return track.followed and 0 <= x < frame.shape[1] and 0 <= y < frame.shape[0]
 
 
-def _is_due(faces: dict[int, _FaceResult], track: Track, time: float) -> bool:
-    face = faces.get(track.number)
-    if face is None or any(item.output == "picture" for item in face.latest):
+def _is_due(face: _FaceResult | None, time: float) -> bool:
+    if face is None or not face.latest:
         return True
-    return not 0 <= time - face.time < CHANGE_EVERY
+    if face.frames >= FRAMES_OF_DRAWING and any(item.output == "picture" for item in face.latest):
+        return True
+    return not 0 <= time - face.time < min(EVERY[item.output] for item in face.latest)
 
 
 def _shapes(layers: tuple[Layer, ...]) -> list[object]:

@@ -212,6 +212,35 @@ def test_a_painted_face(tiny_translation: Path, detector: Told) -> None:
     assert np.array_equal(result[:, :20], frame[:, :20])
 
 
+def test_a_painted_face_is_made_for_every_second_frame_and_moves_in_each(
+    tiny_translation: Path, detector: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = Translation.from_pretrained(str(tiny_translation))
+    painter = FaceTranslator(Translation(replace(tiny.config, name="painting", output="picture"), tiny.generators))
+    studio, made = Studio({"painting": painter}, detector), 0
+
+    def noted(*given: Any, **more: Any) -> Any:
+        nonlocal made
+        made += 1
+        return FaceTranslator.generate(painter, *given, **more)
+
+    monkeypatch.setattr(painter, "generate", noted)
+    stream, chain, shift = FaceStream(studio), studio.chain("to_female"), 6
+    frame = moved()
+    for i in range(12):
+        now = np.roll(frame, i * shift, axis=1)
+        shown = stream.process(now, chain, time=i / FPS)
+        changed = np.abs(shown.astype(int) - now).sum(2).sum(0)
+        middle = (changed * np.arange(len(changed))).sum() / changed.sum()
+        if i == 0:
+            begun = middle
+        assert abs(middle - begun - i * shift) < 0.5 * shift
+    assert made == 6
+    for i in range(12, 16):  # a slow stream has each frame drawn
+        stream.process(now, chain, time=1 + i / 5)
+    assert made == 10
+
+
 @pytest.mark.medium
 def test_a_whole_picture_needs_no_face(tiny_translation: Path, detector: Told) -> None:
     tiny = Translation.from_pretrained(str(tiny_translation))
