@@ -29,9 +29,10 @@ class Tone:
         """The tone of an RGB uint8 (H, W, 3) picture, measured on a small copy; None for a picture with colours."""
         # Every second, third ... pixel of a large picture, as averaging all of one takes longer than all the rest.
         step = max(1, min(picture.shape[:2]) // (4 * MEASURED_SIDE))
-        part = picture[::step, ::step]
-        block = -(-min(part.shape[:2]) // MEASURED_SIDE)
-        height, width = (side // block for side in part.shape[:2])
+        height, width = (-(-side // step) for side in picture.shape[:2])
+        part = picture if step == 1 else cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST)
+        block = -(-min(height, width) // MEASURED_SIDE)
+        height, width = height // block, width // block
         # Whole blocks are averaged four times as fast as parts of pixels.
         whole = np.ascontiguousarray(part[: height * block, : width * block])
         colours = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).reshape(-1, 3)
