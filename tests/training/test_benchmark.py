@@ -117,7 +117,7 @@ def test_a_size_that_the_networks_do_not_take_is_a_sentence(
 def test_ours_is_faster_on_a_cpu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     # Counting takes as long as measuring, and is tested on small networks above.
     monkeypatch.setattr(benchmark, "count_arithmetic", lambda *_: 1.0)
-    assert benchmark.main(["--preset", "gender", "--seconds", "3", "--device", "cpu", "--json"]) == 0
+    assert benchmark.main(["--preset", "gender", "--seconds", "2", "--device", "cpu", "--json"]) == 0
     ratio = json.loads(capsys.readouterr().out)["ratio"]
     cpu = Path("/proc/cpuinfo")
     if cpu.is_file() and "amx_bf16" in cpu.read_text():
