@@ -71,8 +71,9 @@ def generate(
 
 def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
     """An RGB uint8 (H, W, 3) picture as a JPEG data URL."""
-    _, content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, content = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return f"data:image/jpeg;base64,{base64.b64encode(content.data).decode()}"
 
 
 def for_the_screen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -45,9 +45,14 @@ def add_change(
     picture, so that the photo keeps its full resolution and every pore. Faded out by the feathered mask. tone: of a
     grey or toned picture, which stays so.
     """
-    faded = change * feathered_mask(change.shape[0])[..., None]
-    for strip, warped in _warped_strips(picture, alignment, faded, _changed_part(faded, alignment.size)):
+    added = faded(change)
+    for strip, warped in _warped_strips(picture, alignment, added, _changed_part(added, alignment.size)):
         _write(strip, strip + warped, tone)
+
+
+def faded(change: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A change (s, s, 3) as it is added: faded out by the feathered mask."""
+    return change * feathered_mask(change.shape[0])[..., None]
 
 
 def _changed_part(change: NDArray[np.float32], size: int) -> tuple[float, float, float, float]:

@@ -190,7 +190,7 @@ def _in_sight(track: Track, frame: NDArray[np.uint8]) -> bool:
 
 
 def _is_due(face: _FaceResult | None, time: float) -> bool:
-    if face is None or not face.latest:
+    if face is None:
         return True
     if face.frames >= FRAMES_OF_DRAWING and any(item.output == "picture" for item in face.latest):
         return True

@@ -1,6 +1,5 @@
 """The examples of each translation and the text of its model card."""
 
-import base64
 import html
 import re
 from functools import lru_cache
@@ -17,6 +16,7 @@ from cyclegan_core.translations import catalog
 from demo.context import PageContext
 from demo.errors import visitor_errors
 from demo.languages.phrases import phrase, say, say_word
+from demo.pictures import data_url
 
 if TYPE_CHECKING:
     from cyclegan_core.inference.registry import Status
@@ -57,7 +57,7 @@ def _figure(status: "Status", file: str, caption: str, described: str) -> str:
     if not sheet or not sheet.is_file():
         return ""
     alt = say(described, title=html.escape(_title(status)))
-    picture = f'<img src="{_data_url(sheet, sheet.stat().st_mtime)}" alt="{alt}">'
+    picture = f'<img src="{_sheet_url(sheet, sheet.stat().st_mtime)}" alt="{alt}">'
     return f'<figure class="sheet">{picture}<figcaption>{say(caption)}</figcaption></figure>'
 
 
@@ -66,13 +66,11 @@ def _title(status: "Status") -> str:
 
 
 @lru_cache(maxsize=16)
-def _data_url(sheet: Path, changed: float) -> str:
+def _sheet_url(sheet: Path, changed: float) -> str:
     """The sheet as a data URL: the URL of its file would tell where this program is installed. changed: its mtime."""
     picture = _half_of(images.load(sheet))
     scale = min(1.0, SHEET_SIDE / max(picture.shape))
-    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    _, content = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
-    return f"data:image/jpeg;base64,{base64.b64encode(content.tobytes()).decode()}"
+    return data_url(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), 82)
 
 
 def _half_of(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
-from cyclegan_core.faces.blending import feathered_mask
+from cyclegan_core.faces.blending import faded
 from cyclegan_core.faces.face import Face
 from cyclegan_core.inference.composition import Layer, close_up
 
@@ -84,8 +84,8 @@ def _mean_change(item: Layer) -> float:
     """Mean of what a layer adds, in units of 1/255, as if all of it lay within a square as wide as the face."""
     if item.face is None or item.alignment is None:
         return float(np.abs(item.generated).mean())
-    added = np.abs(item.generated) * feathered_mask(item.generated.shape[0])[..., None]
-    own = float(added.mean()) * (item.alignment.size / item.alignment.scale / item.face.width) ** 2
+    area = (item.alignment.size / item.alignment.scale / item.face.width) ** 2  # of the crop, in such squares
+    own = area * float(np.abs(faded(item.generated)).mean())
     return own + (_mean_change(item.around) if item.around else 0)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 
 from cyclegan_core.errors import PictureError
+from demo.pictures import data_url
 
 MOST_CHARACTERS = 1_000_000  # of a data URL; 640 x 480 pixels take about 80,000
 MOST_PIXELS = 1280 * 960
@@ -49,8 +50,7 @@ def decode(url: object) -> NDArray[np.uint8]:
 
 def encode(frame: NDArray[np.uint8]) -> str:
     """Encodes an RGB uint8 (H, W, 3) frame as a JPEG data URL."""
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    return PREFIX + base64.b64encode(data.data).decode()
+    return data_url(frame, QUALITY)
 
 
 def _damaged() -> PictureError:
