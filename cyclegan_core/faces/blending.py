@@ -17,6 +17,11 @@ FEATHER = 0.35  # share of the radius over which the mask falls from 1 to 0
 BLOCK = 8  # pixels of a change that are looked at together for where it begins
 UNSEEN = 0.01  # mean of a block's change in units of 1/255; what is less, in nearly all of its pixels, is rounded away
 REACH = 2  # pixels of the change, as far as its interpolation reaches
+# What a change does to the finest detail of its crop tells what becomes of the photo's own that is finer still.
+FINEST = 1.0  # standard deviation in pixels of the crop; what such a blur takes away is the finest detail
+CELLS = 4  # pixels of the crop along a side of what is compared together
+FAINT = 2.0  # mean square of detail, in units of 1/255, that is noise
+KEPT = (0.15, 1.6)  # share of the photo's finer detail that is left at least and at most
 
 
 @lru_cache(maxsize=32)
@@ -37,22 +42,56 @@ def feathered_mask(size: int) -> NDArray[np.float32]:
 
 
 def add_change(
-    picture: NDArray[np.uint8], alignment: Alignment, change: NDArray[np.float32], tone: Tone | None = None
+    picture: NDArray[np.uint8],
+    alignment: Alignment,
+    change: NDArray[np.float32],
+    tone: Tone | None = None,
+    *,
+    detail: bool = True,
 ) -> None:
     """Adds a change to a picture, in place.
 
     picture: RGB uint8 (H, W, 3). change: float32 (s, s, 3) in units of 1/255, of any side s: it is enlarged, not the
-    picture, so that the photo keeps its full resolution and every pore. Faded out by the feathered mask. tone: of a
-    grey or toned picture, which stays so.
+    picture, so that the photo keeps its full resolution. Where the change takes the finest detail of the crop away,
+    such as wrinkles and stubble, or adds to it, the photo's own detail that is finer than the crop goes with it, unless
+    `detail` is False, for changes that are smooth. Faded out by the feathered mask. tone: of a grey or toned picture,
+    which stays so.
     """
     added = faded(change)
-    for strip, warped in _warped_strips(picture, alignment, added, _changed_part(added, alignment.size)):
-        _write(strip, strip + warped, tone)
+    part = _changed_part(added, alignment.size)
+    seen = alignment.at_size(change.shape[0])
+    if not detail or seen.scale >= 1 or seen.footprint(picture.shape[0], picture.shape[1]) is None:
+        for strip, warped in _warped_strips(picture, alignment, added, part):
+            _write(strip, strip + warped, tone)
+        return
+    crop = seen.crop(picture)
+    taken = faded(1 - _kept_detail(crop, change))
+    # picture + added - taken * (picture - crop), as one layer of an opacity.
+    layer = cv2.merge([*cv2.split(added + taken[..., None] * crop), taken])
+    for strip, warped in _warped_strips(picture, alignment, layer, part):
+        _write(strip, _over(strip, warped), tone)
+
+
+def _kept_detail(crop: NDArray[np.uint8], change: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By what a photo's detail that is finer than a crop (s, s, 3) is to be multiplied: float32 (s, s), within KEPT."""
+    before = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    had, has = (_detail(grey) for grey in (before, before + cv2.cvtColor(change, cv2.COLOR_RGB2GRAY)))
+    kept = cv2.sqrt((has + FAINT) / (had + FAINT)).clip(*KEPT)
+    return cv2.resize(kept, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _detail(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean square of the finest detail around each cell of a float32 (s, s) picture."""
+    finest = grey - cv2.GaussianBlur(grey, (0, 0), FINEST)
+    cells = max(1, grey.shape[0] // CELLS)
+    mean = cv2.resize(finest * finest, (cells, cells), interpolation=cv2.INTER_AREA)
+    return cv2.GaussianBlur(mean, (3, 3), 0)
 
 
 def faded(change: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A change (s, s, 3) as it is added: faded out by the feathered mask."""
-    return change * feathered_mask(change.shape[0])[..., None]
+    """A change (s, s, 3) or (s, s) as it is added: faded out by the feathered mask."""
+    mask = feathered_mask(change.shape[0])
+    return change * (mask[..., None] if change.ndim == 3 else mask)
 
 
 def _changed_part(change: NDArray[np.float32], size: int) -> tuple[float, float, float, float]:
@@ -86,10 +125,15 @@ def paste(
     # apart, which numpy does three numbers at a time.
     red, green, blue = (channel * mask for channel in cv2.split(crop)[:3])
     for strip, warped in _warped_strips(picture, alignment, cv2.merge([red, green, blue, mask])):
-        mixed = cv2.cvtColor(1 - warped[..., 3], cv2.COLOR_GRAY2RGB)
-        mixed *= strip
-        mixed += cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
-        _write(strip, mixed, tone)
+        _write(strip, _over(strip, warped), tone)
+
+
+def _over(strip: NDArray[np.uint8], layer: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A layer (h, w, 4) of premultiplied colours and an opacity, over a strip (h, w, 3)."""
+    mixed: NDArray[np.float32] = cv2.cvtColor(1 - layer[..., 3], cv2.COLOR_GRAY2RGB)
+    mixed *= strip
+    mixed += cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB)
+    return mixed
 
 
 def _write(strip: NDArray[np.uint8], changed: NDArray[np.float32], tone: Tone | None) -> None:
@@ -113,21 +157,18 @@ def _warped_strips(
     left, top, right, bottom = roi
     side = image.shape[0]
     scale = alignment.at_size(side).scale
-    interpolation = cv2.INTER_CUBIC
     if scale > 1:
         # The face is smaller than the image that is laid on it: average first, so that nothing aliases.
         side = max(1, round(side / scale))
         image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    elif scale < 0.5:
-        # Cubic to twice the size and linear from there looks like cubic all the way, and takes a quarter of the time.
-        side = 2 * side
-        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
-        interpolation = cv2.INTER_LINEAR
+    # Cubic to twice the size and linear from there looks like cubic all the way, and takes a quarter of the time.
+    side = 2 * side
+    image = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
     from_crop = alignment.at_size(side).inverse
     for y in range(top, bottom, STRIP):
         rows = min(STRIP, bottom - y)
         matrix = from_crop - ((0, 0, left), (0, 0, y))
         yield (
             picture[y : y + rows, left:right],
-            cv2.warpAffine(image, matrix, (right - left, rows), flags=interpolation),
+            cv2.warpAffine(image, matrix, (right - left, rows), flags=cv2.INTER_LINEAR),
         )

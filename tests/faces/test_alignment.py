@@ -156,6 +156,30 @@ def test_a_changed_photo_keeps_its_finest_detail() -> None:
     assert np.array_equal(result[middle], picture[middle] + 30)
 
 
+def test_detail_finer_than_the_crop_goes_with_the_finest_that_the_change_takes_away() -> None:
+    """Wrinkles of a large face are in its crop in part alone: smoothed there, they must not stay as hair lines."""
+    rng = np.random.default_rng(2)
+    alignment = align(landmarks(400, 400, 700), TEMPLATE, 64)
+    coarse = cv2.resize(rng.normal(0, 20, (80, 80)), (800, 800), interpolation=cv2.INTER_CUBIC)
+    wrinkled = 120 + coarse + rng.normal(0, 6, (800, 800))
+    picture = np.repeat(wrinkled.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    crop = alignment.crop(picture).astype(np.float32)
+    smoother, stronger = cv2.GaussianBlur(crop, (0, 0), 2.0) - crop, crop - cv2.GaussianBlur(crop, (0, 0), 2.0)
+
+    def fine(changed: np.ndarray) -> float:
+        """Standard deviation, in the middle, of what no crop of 64 pixels shows."""
+        grey = changed[300:500, 300:500, 0].astype(np.float32)
+        return float((grey - cv2.GaussianBlur(grey, (0, 0), 2.0)).std())
+
+    shares = []
+    for change in (smoother, stronger):
+        result = picture.copy()
+        add_change(result, alignment, change)
+        shares.append(fine(result) / fine(picture))
+    assert shares[0] < 0.5
+    assert 1.2 < shares[1] < 1.7
+
+
 def test_paint_covers_the_middle_and_strength_mixes() -> None:
     alignment = align(landmarks(200, 200, 300), TEMPLATE, 64)
     for strength, expected in ((1.0, 200), (0.5, 150), (0.0, 100)):

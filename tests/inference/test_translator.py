@@ -75,7 +75,8 @@ def test_strength_runs_from_nothing_to_everything(translator: FaceTranslator, tw
         translator.blend(two_people, generated, np.float32(0.5)).picture,  # type: ignore[arg-type]
         translator.blend(two_people, generated, 0.5).picture,
     )
-    assert changes[4] / changes[3] == pytest.approx(STRONGEST, abs=0.1)
+    # Detail that the crop is too small for can be taken away but once.
+    assert changes[4] / changes[3] == pytest.approx(STRONGEST, abs=0.15)
 
 
 def test_gain_multiplies_the_change(tiny_translation: Path, two_people: np.ndarray) -> None:
