@@ -2,10 +2,13 @@
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain as chained
 from pathlib import Path
+from typing import Any
 
 from av.packet import Packet
 
@@ -18,6 +21,7 @@ from cyclegan_core.video.stream import FaceStream
 from cyclegan_core.video.writer import VideoWriter, check_target
 
 MOST_EARLY = 30_000  # packets of sound before the first picture: minutes of it
+DEPTH = 3  # frames, or packets of sound, that are read ahead, and that wait for being written
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,11 @@ def translate_video(
     _refuse_same(source, target)
     for step in chain:
         studio.chain(str(step))  # raises for an unknown one, before any work
-    with VideoReader(source) as reader:
-        events = reader.read()
+    # Reading, translating and writing go on side by side, each in a thread of its own.
+    with VideoReader(source) as reader, ThreadPoolExecutor(1) as reading:
+        events = _ahead(reader.read(), reading)
         early, first = _first_picture(events)
-        with VideoWriter(
+        opened = VideoWriter(
             target,
             (first.pixels.shape[1], first.pixels.shape[0]),
             rate=reader.rate,
@@ -80,7 +85,8 @@ def translate_video(
             colours=reader.colours,
             pixel_aspect=reader.pixel_aspect,
             sounds=reader.sounds,
-        ) as writer:
+        )
+        with opened as writer, _Later() as later:
             stream = FaceStream(studio)
             began = time.monotonic()
             frames = with_faces = 0
@@ -89,11 +95,11 @@ def translate_video(
                 if cancelled():
                     raise VideoCancelledError("cancelled: nothing was written")
                 if isinstance(event, Packet):
-                    writer.write_sound(event)
+                    later.do(writer.write_sound, event)
                     continue
                 at = float(event.pts * reader.time_base)
                 translated = stream.process(event.pixels, chain, strength=strength, time=at, largest_only=largest_only)
-                writer.write(translated, event.pts, event.duration)
+                later.do(writer.write, translated, event.pts, event.duration)
                 frames += 1
                 with_faces += stream.faces > 0
                 end = float((event.pts + event.duration) * reader.time_base)
@@ -101,6 +107,40 @@ def translate_video(
                 spent = time.monotonic() - began
                 progress(share, spent / share - spent if share > 0.005 else None)
         return VideoReport(frames, with_faces, reader.skipped, end, bool(reader.sounds), reader.subtitles)
+
+
+def _ahead(events: Iterator[Picture | Packet], thread: ThreadPoolExecutor) -> Iterator[Picture | Packet]:
+    """The events of an iterator, of which DEPTH are always being made in the thread."""
+    coming = deque(thread.submit(next, events, None) for _ in range(DEPTH))
+    while (event := coming.popleft().result()) is not None:
+        coming.append(thread.submit(next, events, None))
+        yield event
+
+
+class _Later:
+    """Does things one after the other in a thread of its own, at most DEPTH of them late.
+
+    What one of them raises is raised by the next call or by the end of the block, which waits for all.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[Any]] = deque()
+
+    def __enter__(self) -> "_Later":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=kind is not None)
+        if kind is None:
+            for one in self._waiting:
+                one.result()
+
+    def do(self, action: Callable[..., Any], *arguments: Any) -> None:
+        """Adds an action."""
+        self._waiting.append(self._thread.submit(action, *arguments))
+        if len(self._waiting) > DEPTH:
+            self._waiting.popleft().result()
 
 
 def _first_picture(events: Iterator[Picture | Packet]) -> tuple[list[Packet], Picture]:
