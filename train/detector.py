@@ -15,7 +15,7 @@ import math
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,9 @@ from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_weights
+from cyclegan_core.runtime.int8 import measure_ranges, split_ranges
 from train.command_line import above_zero, command
-from train.detection.calibration import calibrate
+from train.detection.calibration import calibrate, typical_pictures
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import Moved, measure
 from train.detection.mosaics import Mosaics, as_batch, disturb
@@ -155,7 +156,7 @@ class Run:
         checkpoint = folder / "checkpoint.pt"
         if init and not checkpoint.exists():
             try:
-                self._student.load_state_dict(read_weights(init))
+                self._student.load_state_dict(split_ranges(read_weights(init))[0])
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise CycleganError(f"--init: {init.name} is no detector.safetensors of such a run") from error
         self._average = copy.deepcopy(self._student).eval()
@@ -200,13 +201,13 @@ class Run:
         self._save_detector()
 
     def finish(self, teacher: nn.Module, mosaics: Mosaics) -> tuple[float, float]:
-        """Writes the detector with calibrated scores; returns what `calibrate` does."""
+        """Writes the detector with calibrated scores and the ranges of its inputs; returns what `calibrate` does."""
         fitted = calibrate(self._average, teacher, mosaics)
-        self._save_detector()
+        self._save_detector(measure_ranges(self._average, typical_pictures(mosaics)))
         return fitted
 
-    def _save_detector(self) -> None:
-        RetinaFaceDetector.save(self._average, self._folder / "detector.safetensors")
+    def _save_detector(self, ranges: Mapping[str, Tensor] | None = None) -> None:
+        RetinaFaceDetector.save(self._average, self._folder / "detector.safetensors", ranges)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cyclegan_core.images.shrinking import shrink
+
 # Mean landmarks of UTKFace's aligned chips as fractions of the crop, made symmetric: tight, from brows to chin.
 TIGHT_TEMPLATE = ((0.305, 0.295), (0.695, 0.295), (0.5, 0.52), (0.33, 0.684), (0.67, 0.684))
 # The same face smaller: room for hair, ears and neck, and the mouth where anime faces (selfie2anime) have theirs.
@@ -72,17 +74,18 @@ class Alignment:
         roi = self.footprint(*picture.shape[:2])
         if roi is None:
             raise ValueError("the face lies outside the picture")
-        margin = 2  # room for the interpolation's support
+        resized = self.scale if self.scale < 1 else min(math.ceil(self.scale), MOST_ENLARGED)
+        margin = 2 + int(1 / resized)  # room for the interpolation's support, and for what `shrink` leaves out
         left, top = max(roi[0] - margin, 0), max(roi[1] - margin, 0)
         part = picture[top : roi[3] + margin, left : roi[2] + margin]
         rows, columns = part.shape[:2]
-        resized = self.scale if self.scale < 1 else min(math.ceil(self.scale), MOST_ENLARGED)
         height, width = max(1, round(rows * resized)), max(1, round(columns * resized))
-        if resized != 1:
-            interpolation = cv2.INTER_AREA if resized < 1 else cv2.INTER_CUBIC
-            part = cv2.resize(part, (width, height), interpolation=interpolation)
-        # From pixels of the resized part to pixels of the picture, centres at half-integers.
         sx, sy = columns / width, rows / height
+        if resized < 1:
+            part, sx, sy = shrink(part, width, height)
+        elif resized > 1:
+            part = cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC)
+        # From pixels of the resized part to pixels of the picture, centres at half-integers.
         to_picture = np.array([[sx, 0, left + (sx - 1) / 2], [0, sy, top + (sy - 1) / 2], [0, 0, 1]])
         return cv2.warpAffine(
             part,

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cyclegan_core.runtime.compiled import probability
+from cyclegan_core.runtime.int8 import split_ranges
 from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).with_name("head_matte.safetensors")
@@ -69,8 +70,9 @@ class HeadMatte:
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         net = HeadMatteNet()
-        net.load_state_dict(load_file(weights))  # half precision in the file
-        self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE))
+        state, ranges = split_ranges(load_file(weights))  # half precision in the file
+        net.load_state_dict(state)
+        self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE), ranges)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Mattes float32 (B, S, S) in [0, 1], 1 on the head, of crops RGB uint8 (B, S, S, 3) cut by HEAD_TEMPLATE."""

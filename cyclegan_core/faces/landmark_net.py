@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
 from cyclegan_core.runtime.compiled import probability
+from cyclegan_core.runtime.int8 import split_ranges
 from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
@@ -60,8 +61,9 @@ class LandmarkFinder:
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         net = LandmarkNet()
-        net.load_state_dict(load_file(weights))  # half precision in the file
-        self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE))
+        state, ranges = split_ranges(load_file(weights))  # half precision in the file
+        net.load_state_dict(state)
+        self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE), ranges)
 
     def refine(
         self, picture: NDArray[np.uint8], guesses: NDArray[np.floating], *, looks: int = 2

@@ -1,5 +1,6 @@
 """Scores of a detector that mean what its teacher's mean (Platt 1999), so that the same thresholds serve both."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,7 @@ def calibrate(student: nn.Module, teacher: nn.Module, mosaics: Mosaics, count: i
     """
     margins, scores = [], []
     with torch.inference_mode():
-        for number in range(count):
-            picture = as_batch([mosaics.draw(SIDE, np.random.default_rng((2, number)))])
+        for picture in typical_pictures(mosaics, count):
             margins.append(_margin(student(picture)[1]))
             scores.append(torch.sigmoid(_margin(teacher(picture)[1])))
     scale, shift = _fit(torch.cat(margins).double(), torch.cat(scores).double())
@@ -31,6 +31,12 @@ def calibrate(student: nn.Module, teacher: nn.Module, mosaics: Mosaics, count: i
             head.conv1x1.bias.mul_(scale)
             head.conv1x1.bias[1::2] += shift
     return scale, shift
+
+
+def typical_pictures(mosaics: Mosaics, count: int = MOSAICS) -> Iterator[Tensor]:
+    """Batches of one mosaic each, as the network takes them; always the same ones."""
+    for number in range(count):
+        yield as_batch([mosaics.draw(SIDE, np.random.default_rng((2, number)))])
 
 
 def _margin(logits: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from cyclegan_core.faces.head_matte import SIZE, HeadMatte, HeadMatteNet
 from train.command_line import command
 from train.data.augment import disturb
 from train.data.folders import to_float
-from train.faces.teaching import add_commands, pictures_of, save_half, save_set, teach
+from train.faces.teaching import TYPICAL, add_commands, pictures_of, save_half, save_set, teach
 
 STORED = 96  # side of the crops that are cut
 PASSES = 2  # of GrabCut
@@ -130,8 +130,9 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int) -> No
         loss = F.binary_cross_entropy_with_logits(net(shown.to(memory_format=torch.channels_last)), truth)
         return loss, f"loss {loss:.4f}"
 
-    teach(net, torch.nonzero(~test).squeeze(1), loss_of, epochs=epochs, batch=batch, every=100)
-    save_half(net, output)
+    kept = torch.nonzero(~test).squeeze(1)
+    teach(net, kept, loss_of, epochs=epochs, batch=batch, every=100)
+    save_half(net, output, sample(crops[kept[:TYPICAL]], heads[kept[:TYPICAL]])[0])
     print(
         f"agreement with the cuts of {int(test.sum())} test crops: {overlap(net.eval(), crops[test], heads[test]):.1%}"
     )

@@ -25,10 +25,11 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from cyclegan_core.runtime.int8 import split_ranges
 from train.command_line import command
 from train.data.augment import disturb
 from train.data.folders import to_float
-from train.faces.teaching import add_commands, pictures_of, save_half, save_set, teach
+from train.faces.teaching import TYPICAL, add_commands, pictures_of, save_half, save_set, teach
 
 STORED = 128  # side of a loose crop
 ZOOM_OUT = 0.5  # the crop reaches so much further, as a fraction of its side, than a crop that is cut just right
@@ -109,7 +110,7 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int, init:
     torch.manual_seed(seed)
     net = LandmarkNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if init:
-        net.load_state_dict(load_file(init))
+        net.load_state_dict(split_ranges(load_file(init))[0])
     kept = torch.nonzero(~test).squeeze(1)
 
     def loss_of(chosen: Tensor) -> tuple[Tensor, str]:
@@ -124,7 +125,8 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int, init:
         return loss, f"error {offset:.4f}  loss {loss:.4f}"
 
     teach(net, kept, loss_of, epochs=epochs, batch=batch, every=500)
-    save_half(net, output)
+    chosen = kept[:TYPICAL]
+    save_half(net, output, sample(crops[chosen], landmarks[chosen], faces=True)[0])
     report(net.eval(), crops[test], landmarks[test])
 
 

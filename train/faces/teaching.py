@@ -15,10 +15,12 @@ from tqdm import tqdm
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.runtime.int8 import measure_ranges
 from train.data.listing import picture_files
 
 TEST_SHARE = 0.05
 RATE = 2e-3  # of learning, at its highest
+TYPICAL = 512  # crops on which the ranges of a network's inputs are measured
 
 
 def pictures_of(folders: list[Path], most: int) -> Iterator[tuple[NDArray[np.uint8], bool]]:
@@ -81,9 +83,13 @@ def teach(
                 tqdm.write(f"{step:6d}  {words}")
 
 
-def save_half(net: nn.Module, output: Path) -> None:
-    """Writes the state of a network as safetensors, floating-point numbers in half precision."""
-    state = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
+def save_half(net: nn.Module, output: Path, typical: Tensor) -> None:
+    """Writes the state of a network as safetensors, floating-point numbers in half precision.
+
+    typical: crops (B, 3, S, S) as the network takes them, on which the ranges of its inputs are measured.
+    """
+    entries = {**net.state_dict(), **measure_ranges(net.eval(), typical.split(64))}
+    state = {key: value.half() if value.is_floating_point() else value for key, value in entries.items()}
     save_file({key: value.contiguous() for key, value in state.items()}, output)
 
 
