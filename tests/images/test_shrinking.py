@@ -15,7 +15,7 @@ def test_it_is_averaging_over_the_area(size: tuple[int, int], to: tuple[int, int
     whole = picture[: round(to[1] * sy), : round(to[0] * sx)]
     expected = cv2.resize(whole, to, interpolation=cv2.INTER_AREA)
     assert shrunk.shape == (to[1], to[0], 3)
-    assert np.abs(shrunk.astype(int) - expected).mean() < 1.5  # each half is rounded, and pixels are shared out by halves
+    assert np.abs(shrunk.astype(int) - expected).mean() < 1.5  # halves are rounded, and share pixels out
 
 
 def test_pixels_stay_where_the_shares_say() -> None:
