@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import PictureError
+from cyclegan_core.images.shrinking import fitted
 from demo.errors import visitor_errors
 from demo.languages.phrases import say
 from demo.server.gradio_patches import UploadsOnly
@@ -78,8 +79,4 @@ def data_url(picture: NDArray[np.uint8], quality: int = 85) -> str:
 
 def for_the_screen(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The RGB uint8 (H, W, 3) picture, reduced to at most SHOWN_SIDE pixels on its longest side."""
-    return _reduced(picture, SHOWN_SIDE / max(picture.shape))
-
-
-def _reduced(picture: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    return fitted(picture, SHOWN_SIDE)

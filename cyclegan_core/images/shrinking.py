@@ -7,6 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def fitted(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A uint8 (H, W, 3) picture, averaged down to at most `side` pixels on its longest side; no copy where it has."""
+    scale = side / max(picture.shape)
+    if scale >= 1:
+        return picture
+    height, width = (max(1, round(length * scale)) for length in picture.shape[:2])
+    return shrink(picture, width, height)[0]
+
+
 def shrink(picture: NDArray[np.uint8], width: int, height: int) -> tuple[NDArray[np.uint8], float, float]:
     """A uint8 (H, W, 3) picture, averaged down to uint8 (height, width, 3), sides of at least 1 and not above its own.
 

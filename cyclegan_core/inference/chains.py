@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.face import Face
+from cyclegan_core.images.shrinking import shrink
 from cyclegan_core.inference.composition import Layer, composite, composite_all
 
 if TYPE_CHECKING:
@@ -149,5 +149,4 @@ def reduced(picture: NDArray[np.uint8], pixels: int | None) -> NDArray[np.uint8]
     if pixels is None or height * width <= pixels:
         return picture
     scale = (pixels / (height * width)) ** 0.5
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return shrink(picture, max(1, round(width * scale)), max(1, round(height * scale)))[0]

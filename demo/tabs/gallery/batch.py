@@ -12,12 +12,12 @@ from shutil import rmtree
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import images
 from cyclegan_core.errors import CycleganError, PictureError
+from cyclegan_core.images.shrinking import fitted
 from cyclegan_core.inference.descriptions import describe
 from demo.errors import log_traceback
 from demo.languages.phrases import say, say_count
@@ -194,7 +194,7 @@ class Batch:
         picture = images.load_picture(path, wanted=lambda frame: bool(self._studio.find_faces(frame)))
         self.notes += () if animation else picture.notes
         found = self._studio.find_faces(picture.pixels)
-        before = self._files.write(_small(picture.on_white), "before.jpg")
+        before = self._files.write(fitted(picture.on_white, SHOWN_SIDE), "before.jpg")
         for words, chain in self._chains:
             faces = [] if self._studio.needs_no_face(chain) else found
             try:
@@ -223,7 +223,7 @@ class Batch:
         images.save(result, file, made_by=made_by, alpha=photo.alpha)
         self._pack(file)
         rmtree(file.parent)
-        return name, self._files.write(_small(result), "after.jpg", made_by=made_by)
+        return name, self._files.write(fitted(result, SHOWN_SIDE), "after.jpg", made_by=made_by)
 
     def _animated(self, path: Path, animation: images.Animation, chain: "Chain") -> tuple[str, str] | None:
         """The same for an animation, which the page shows as it is."""
@@ -298,11 +298,6 @@ def view_of(picture: NDArray[np.uint8], faces: "Sequence[Face]") -> View | None:
     side = min(max(VIEW_OF_FACES * extent, SMALLEST_VIEW * max(width, height)), most)
     left, top = np.clip((start + end - side) / 2, 0, (width - side, height - side))
     return float(left) / width, float(top) / width, side / width
-
-
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    scale = SHOWN_SIDE / max(picture.shape)
-    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
 
 
 def _present(path: Path, _: Path) -> Path:

@@ -6,12 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
 from cyclegan_core import images
+from cyclegan_core.images.shrinking import fitted
 from cyclegan_core.translations import catalog
 from demo.context import PageContext
 from demo.errors import visitor_errors
@@ -68,9 +68,7 @@ def _title(status: "Status") -> str:
 @lru_cache(maxsize=16)
 def _sheet_url(sheet: Path, changed: float) -> str:
     """The sheet as a data URL: the URL of its file would tell where this program is installed. changed: its mtime."""
-    picture = _half_of(images.load(sheet))
-    scale = min(1.0, SHEET_SIDE / max(picture.shape))
-    return data_url(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), 82)
+    return data_url(fitted(_half_of(images.load(sheet)), SHEET_SIDE), 82)
 
 
 def _half_of(sheet: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from cyclegan_core import provenance
+from cyclegan_core.images.shrinking import fitted
 
 ALTERED = "AI-altered"
 COMPARISON_SIDE, LOOP_SIDE = 1080, 720  # longest side of one picture in them, in pixels
@@ -23,7 +24,7 @@ def comparison(
 
     altered: writes "AI-altered" into the second picture.
     """
-    left, right = (_fitted(picture, COMPARISON_SIDE) for picture in (before, after))
+    left, right = (fitted(picture, COMPARISON_SIDE) for picture in (before, after))
     height, width = left.shape[:2]
     letters = max(14, round(max(height, width) / 36))
     gap = max(4, letters // 3)
@@ -45,7 +46,7 @@ def save_loop(before: NDArray[np.uint8], after: NDArray[np.uint8], path: Path, m
     before, after: RGB uint8 (H, W, 3) pictures of equal size. made_by: as in `images.save`; where it is given,
     "AI-altered" is also written into every frame that shows something of `after`.
     """
-    start, end = (_fitted(picture, LOOP_SIDE) for picture in (before, after))
+    start, end = (fitted(picture, LOOP_SIDE) for picture in (before, after))
     if made_by:
         end = _labelled(end)
     mixtures = [cv2.addWeighted(start, 1 - share, end, share, 0) for share in np.arange(1, STEPS + 1) / (STEPS + 1)]
@@ -61,11 +62,6 @@ def save_loop(before: NDArray[np.uint8], after: NDArray[np.uint8], path: Path, m
         method=2,
         **(provenance.options("webp", made_by) if made_by else {}),
     )
-
-
-def _fitted(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    scale = side / max(picture.shape)
-    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else picture
 
 
 def _labelled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
