@@ -47,6 +47,7 @@ def add_change(
     change: NDArray[np.float32],
     tone: Tone | None = None,
     *,
+    strength: float = 1.0,
     detail: bool = True,
 ) -> None:
     """Adds a change to a picture, in place.
@@ -54,10 +55,10 @@ def add_change(
     picture: RGB uint8 (H, W, 3). change: float32 (s, s, 3) in units of 1/255, of any side s: it is enlarged, not the
     picture, so that the photo keeps its full resolution. Where the change takes the finest detail of the crop away,
     such as wrinkles and stubble, or adds to it, the photo's own detail that is finer than the crop goes with it, unless
-    `detail` is False, for changes that are smooth. Faded out by the feathered mask. tone: of a grey or toned picture,
-    which stays so.
+    `detail` is False, for changes that are smooth. Faded out by the feathered mask. strength: by which all of that is
+    multiplied. tone: of a grey or toned picture, which stays so.
     """
-    added = faded(change)
+    added = faded(change) * np.float32(strength)
     part = _changed_part(added, alignment.size)
     seen = alignment.at_size(change.shape[0])
     if not detail or seen.scale >= 1 or seen.footprint(picture.shape[0], picture.shape[1]) is None:
@@ -65,7 +66,7 @@ def add_change(
             _write(strip, strip + warped, tone)
         return
     crop = seen.crop(picture)
-    taken = faded(1 - _kept_detail(crop, change))
+    taken = faded(1 - _kept_detail(crop, change)) * np.float32(min(strength, 1))
     # picture + added - taken * (picture - crop), as one layer of an opacity.
     layer = cv2.merge([*cv2.split(added + taken[..., None] * crop), taken])
     for strip, warped in _warped_strips(picture, alignment, layer, part):

@@ -62,9 +62,9 @@ def composite(picture: NDArray[np.uint8], item: Layer, strength: float, tone: To
     if item.alignment is None:
         _mix(picture, _resized(item.generated, *picture.shape[:2]), item.output, strength)
     elif item.output == "change":
-        add_change(picture, item.alignment, item.generated * np.float32(strength), tone)
+        add_change(picture, item.alignment, item.generated, tone, strength=strength)
         if (around := item.around) and around.alignment:
-            add_change(picture, around.alignment, around.generated * np.float32(strength), tone, detail=False)
+            add_change(picture, around.alignment, around.generated, tone, strength=strength, detail=False)
     else:
         paste(picture, item.alignment, item.generated, min(strength, 1), tone)
 
