@@ -21,6 +21,7 @@ REACH = 2  # pixels of the change, as far as its interpolation reaches
 FINEST = 1.0  # standard deviation in pixels of the crop; what such a blur takes away is the finest detail
 CELLS = 4  # pixels of the crop along a side of what is compared together
 FAINT = 2.0  # mean square of detail, in units of 1/255, that is noise
+LARGELY_SEEN = 0.7  # size of the crop in sizes of what it shows, from which hardly any detail is finer
 KEPT = (0.15, 1.6)  # share of the photo's finer detail that is left at least and at most
 
 
@@ -61,7 +62,7 @@ def add_change(
     added = faded(change) * np.float32(strength)
     part = _changed_part(added, alignment.size)
     seen = alignment.at_size(change.shape[0])
-    if not detail or seen.scale >= 1 or seen.footprint(picture.shape[0], picture.shape[1]) is None:
+    if not detail or seen.scale > LARGELY_SEEN or seen.footprint(picture.shape[0], picture.shape[1]) is None:
         for strip, warped in _warped_strips(picture, alignment, added, part):
             _write(strip, strip + warped, tone)
         return

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cyclegan_core.errors import TranslationError
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.monochrome import Tone
 from cyclegan_core.images.shrinking import shrink
 from cyclegan_core.inference.composition import Layer, composite, composite_all
 
@@ -101,7 +102,8 @@ def generate_layers(
         for steps in remaining:
             if steps and steps[0] == step:
                 steps.pop(0)
-        background = composite_all(background, [item for layers in new_layers.values() for item in layers], 1.0)
+        added = [item for layers in new_layers.values() for item in layers]
+        background = composite_all(background, added, 1.0, Tone.of(background))
         shown = reduced(background, whole_pixels)
         (item,) = translator_of(translators, step).generate(shown, step.direction)
         whole_layers.append(replace(item, stage=len(whole_layers) + 1))

@@ -69,15 +69,17 @@ def composite(picture: NDArray[np.uint8], item: Layer, strength: float, tone: To
         paste(picture, item.alignment, item.generated, min(strength, 1), tone)
 
 
-def composite_all(picture: NDArray[np.uint8], items: Iterable[Layer], strength: float) -> NDArray[np.uint8]:
+def composite_all(
+    picture: NDArray[np.uint8], items: Iterable[Layer], strength: float, tone: Tone | None
+) -> NDArray[np.uint8]:
     """A new picture: an RGB uint8 (H, W, 3) picture with all layers composited onto it, at a strength in [0, 1.5].
 
+    tone: that of the picture, by `Tone.of`, which takes as long as compositing a small face.
     Steps on faces and on the whole picture keep the order of their chain. Between two steps on the whole picture the
     widest face comes last, as it is the nearest to the camera. Layers of one face keep the order in which they come.
     """
     result = np.array(picture)
     if strength > 0:
-        tone = Tone.of(result)
         for item in sorted(items, key=_order):
             composite(result, item, strength, tone)
             tone = Tone.of(result) if item.alignment is None else tone
@@ -105,11 +107,12 @@ def _mix(picture: NDArray[np.uint8], generated: NDArray[Any], output: Output, st
 
 
 def close_up(
-    picture: NDArray[np.uint8], items: Sequence[Layer], strength: float, size: int
+    picture: NDArray[np.uint8], items: Sequence[Layer], strength: float, size: int, tone: Tone | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """One face before and after its translation, upright in a square: two RGB uint8 (size, size, 3).
 
-    items: the layers of that face, at least one, and those of the whole picture if there are any. The square is that of
+    items: the layers of that face, at least one, and those of the whole picture if there are any. tone: as for
+    `composite_all`. The square is that of
     the widest crop among them. A face that replaces the picture fills its crop, as there is nothing to fade into,
     unless it has an opacity of its own.
     Raises ValueError where no layer is one of a face.
@@ -121,7 +124,6 @@ def close_up(
     widest = min(alignments, key=lambda alignment: alignment.scale / alignment.size).at_size(size)
     before = widest.crop(picture)
     after = before.copy()
-    tone = Tone.of(picture)
     for item in sorted(items, key=_order):
         if item.alignment is None:
             _mix(after, _crop_of_whole(item.generated, picture.shape, widest), item.output, strength)

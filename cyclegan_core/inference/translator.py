@@ -12,6 +12,7 @@ from cyclegan_core.faces import detection
 from cyclegan_core.faces.alignment import Alignment, align
 from cyclegan_core.faces.detection import Detector, find_detector
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.monochrome import Tone
 from cyclegan_core.inference import tiling
 from cyclegan_core.inference.composition import Layer, close_up, composite_all, read_strength
 from cyclegan_core.inference.crops.hair import change_of_hair
@@ -192,13 +193,14 @@ def blend(picture: NDArray[np.uint8], layers: Sequence[Sequence[Layer]], strengt
 
     layers: those of each face, and those of steps on the whole picture; see `chains.generate_layers`.
     """
-    result = composite_all(picture, (item for items in layers for item in items), strength)
+    tone = Tone.of(picture) if any(layers) else None
+    result = composite_all(picture, (item for items in layers for item in items), strength, tone)
     of_whole = [item for items in layers for item in items if item.face is None]
     shown = []
     for items in layers:
         faces = [item.face for item in items if item.face]
         if faces:
-            shown.append(TranslatedFace(faces[0], *close_up(picture, (*items, *of_whole), strength, SHOWN_SIZE)))
+            shown.append(TranslatedFace(faces[0], *close_up(picture, (*items, *of_whole), strength, SHOWN_SIZE, tone)))
     return TranslatedPicture(result, tuple(shown), altered=strength > 0 and any(layers))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
 from cyclegan_core.faces.blending import faded
 from cyclegan_core.faces.face import Face
+from cyclegan_core.faces.monochrome import Tone
 from cyclegan_core.inference.composition import Layer, close_up
 
 if TYPE_CHECKING:
@@ -109,4 +110,4 @@ def draw_face(
         size = int(np.clip(round(1 / portrait_alignment(face, 1).scale), SMALLEST_ALONE, LARGEST_ALONE))
     # A layer that changes nothing makes all squares equally wide, whatever the crops of the translations are.
     frame = Layer(face, portrait_alignment(face, 8), np.zeros((8, 8, 3), np.float32), "change")
-    return close_up(picture, (frame, *layers), strength, size)[1]
+    return close_up(picture, (frame, *layers), strength, size, Tone.of(picture))[1]
