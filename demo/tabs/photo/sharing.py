@@ -13,7 +13,7 @@ from cyclegan_core.images.shrinking import fitted
 ALTERED = "AI-altered"
 COMPARISON_SIDE, LOOP_SIDE = 1080, 720  # longest side of one picture in them, in pixels
 HOLD_MS, STEP_MS, STEPS = 650, 50, 7  # two seconds: each picture is held, and seven mixtures lead to the other
-LOOP_QUALITY = 80  # of WebP; 720 pixels take about 300 kB
+LOOP_QUALITY = 80  # of WebP; 720 pixels take about 500 kB
 BACKGROUND, INK, MUTED = "#ffffff", "#1d2124", "#5b6065"
 
 
@@ -60,6 +60,9 @@ def save_loop(before: NDArray[np.uint8], after: NDArray[np.uint8], path: Path, m
         loop=0,
         quality=LOOP_QUALITY,
         method=2,
+        # Every frame whole: of mere differences WebP leaves out the first half of a fade, and then jumps.
+        kmin=0,
+        kmax=1,
         **(provenance.options("webp", made_by) if made_by else {}),
     )
 
