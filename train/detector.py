@@ -15,7 +15,7 @@ import math
 import sys
 import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +26,14 @@ from torch import Tensor, nn
 from cyclegan_core.errors import CycleganError
 from cyclegan_core.faces.detector_weights import read_published
 from cyclegan_core.faces.embedded_detector import EmbeddedDetector
-from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network, read_weights
-from cyclegan_core.runtime.int8 import measure_ranges, split_ranges
+from cyclegan_core.faces.retinaface import RetinaFaceDetector, new_network
+from cyclegan_core.runtime.int8 import load_weights
 from train.command_line import above_zero, command
 from train.detection.calibration import calibrate, typical_pictures
 from train.detection.distillation import Answers, distillation_loss, quarter_turns
 from train.detection.measure import Moved, measure
 from train.detection.mosaics import Mosaics, as_batch, disturb
+from train.faces.teaching import save_half
 from train.training.checkpoint import write_atomically
 
 SIZES, BATCHES = (192, 256, 384, 640), (16, 8, 4, 2)  # side of the mosaics of a step in pixels, and how many
@@ -156,7 +157,7 @@ class Run:
         checkpoint = folder / "checkpoint.pt"
         if init and not checkpoint.exists():
             try:
-                self._student.load_state_dict(split_ranges(read_weights(init))[0])
+                load_weights(self._student, init)
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise CycleganError(f"--init: {init.name} is no detector.safetensors of such a run") from error
         self._average = copy.deepcopy(self._student).eval()
@@ -203,11 +204,11 @@ class Run:
     def finish(self, teacher: nn.Module, mosaics: Mosaics) -> tuple[float, float]:
         """Writes the detector with calibrated scores and the ranges of its inputs; returns what `calibrate` does."""
         fitted = calibrate(self._average, teacher, mosaics)
-        self._save_detector(measure_ranges(self._average, typical_pictures(mosaics)))
+        self._save_detector(typical_pictures(mosaics))
         return fitted
 
-    def _save_detector(self, ranges: Mapping[str, Tensor] | None = None) -> None:
-        RetinaFaceDetector.save(self._average, self._folder / "detector.safetensors", ranges)
+    def _save_detector(self, typical: Iterable[Tensor] = ()) -> None:
+        save_half(self._average, self._folder / "detector.safetensors", typical)
 
 
 if __name__ == "__main__":

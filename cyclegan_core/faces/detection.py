@@ -3,7 +3,6 @@
 import math
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from cyclegan_core.faces.embedded_detector import EmbeddedDetector
 from cyclegan_core.faces.face import Face
 from cyclegan_core.faces.long_pictures import detect_in_parts, is_long, part_length
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
+from cyclegan_core.images.shrinking import shrink
 
 # RMS distance of aligned landmarks from the template, as a fraction of the crop. Measured with RetinaFace: 99 % of
 # upright faces stay under 0.07; a face seen in a wrongly turned picture is mostly above, or has a low score.
@@ -70,7 +70,7 @@ def _best_orientation(detector: Detector, picture: NDArray[np.uint8], upright: l
     """Anticlockwise quarters after which the picture shows its faces best; 0 where no view is better than upright."""
     scale = min(1.0, TURNED_SIDE / part_length(picture))
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if scale < 1 else picture
+    small = shrink(picture, *size)[0] if scale < 1 else picture
     evidence = {0: _evidence(upright) * small.shape[0] / picture.shape[0]}
     for quarters in (1, 3, 2):
         evidence[quarters] = _evidence(_detect(detector, np.ascontiguousarray(np.rot90(small, quarters))))

@@ -22,7 +22,7 @@ SAME_FACE = 0.3  # distance of two faces' middles, in widths of the larger one
 class EmbeddedDetector:
     """Finds faces and their landmarks. Holds no state between calls, so several threads may share one.
 
-    weights: of the network that proposes, as `RetinaFaceDetector.save` writes them.
+    weights: of the network that proposes, as `train/detector.py` writes them.
     """
 
     name = "RetinaFace mobile0.25, embedded"

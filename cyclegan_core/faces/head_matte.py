@@ -12,11 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cyclegan_core.runtime.compiled import probability
-from cyclegan_core.runtime.int8 import split_ranges
+from cyclegan_core.runtime.int8 import load_weights
 from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).with_name("head_matte.safetensors")
@@ -70,8 +69,7 @@ class HeadMatte:
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         net = HeadMatteNet()
-        state, ranges = split_ranges(load_file(weights))  # half precision in the file
-        net.load_state_dict(state)
+        ranges = load_weights(net, weights)  # half precision in the file
         self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE), ranges)
 
     def __call__(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -6,12 +6,11 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cyclegan_core.faces.alignment import WIDE_TEMPLATE, Alignment, align
 from cyclegan_core.runtime.compiled import probability
-from cyclegan_core.runtime.int8 import split_ranges
+from cyclegan_core.runtime.int8 import load_weights
 from cyclegan_core.runtime.model_cache import on_cpu
 
 WEIGHTS = Path(__file__).parent / "landmarks.safetensors"
@@ -61,8 +60,7 @@ class LandmarkFinder:
 
     def __init__(self, weights: Path = WEIGHTS) -> None:
         net = LandmarkNet()
-        state, ranges = split_ranges(load_file(weights))  # half precision in the file
-        net.load_state_dict(state)
+        ranges = load_weights(net, weights)  # half precision in the file
         self._net = on_cpu(net, torch.zeros(1, 3, SIZE, SIZE), ranges)
 
     def refine(

@@ -52,17 +52,8 @@ class RetinaFaceDetector:
 
     @classmethod
     def load(cls, file: Path, *, name: str, threshold: float = SCORE_THRESHOLD) -> "RetinaFaceDetector":
-        """From what `save` wrote. Raises OSError."""
+        """From a file of `train/detector.py`. Raises OSError."""
         return cls(read_weights(file), name=name, threshold=threshold)
-
-    @staticmethod
-    def save(network: nn.Module, file: Path, ranges: Mapping[str, Tensor] | None = None) -> None:
-        """Writes the state of a network of `new_network` as safetensors, in half precision. Raises OSError.
-
-        ranges: of its inputs, by `int8.measure_ranges`.
-        """
-        entries = {**network.state_dict(), **(ranges or {})}
-        file.write_bytes(save({key: _as_type(value, torch.float16) for key, value in entries.items()}))
 
     def detect(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Faces of an RGB uint8 (H, W, 3) picture, best score first."""
@@ -104,8 +95,8 @@ def _to_multiple(side: float) -> int:
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """What a file of `RetinaFaceDetector.save` holds, in single precision. Raises OSError."""
-    return {key: _as_type(value, torch.float32) for key, value in load_file(file).items()}
+    """What a file of `train/detector.py` holds, in single precision. Raises OSError."""
+    return {key: value.float() if value.is_floating_point() else value for key, value in load_file(file).items()}
 
 
 def normalised(pictures: Tensor) -> Tensor:
@@ -141,17 +132,14 @@ def _engine(weights: Mapping[str, Tensor]) -> Callable[[NDArray[np.uint8]], Arra
     if has_openvino():
         # The network itself is not needed to know it again: facexlib takes seconds to import.
         sources = b"".join(Path(file).read_bytes() for file in (__file__, int8.__file__))
-        digest = hashlib.sha256(sources + save(dict(weights)) + bytes([integers])).hexdigest()
+        digest = hashlib.sha256(sources + save(dict(weights))).hexdigest()
         example = torch.zeros(1, 320, 320, 3, dtype=torch.uint8)
         cached = CachedModel(
-            digest_of(digest, metadata.version("facexlib")), lambda: convert(module(), example, [(1, -1, -1, 3)])
+            digest_of(digest, metadata.version("facexlib"), integers),
+            lambda: convert(module(), example, [(1, -1, -1, 3)]),
         )
         return compile_model(cached.model, "bf16" if has_bf16() else "f32")
     return run_by_pytorch(module())
-
-
-def _as_type(value: Tensor, dtype: torch.dtype) -> Tensor:
-    return value.to(dtype).contiguous() if value.is_floating_point() else value
 
 
 @lru_cache(maxsize=8)

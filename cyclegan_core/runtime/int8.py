@@ -7,9 +7,11 @@ in integers between them.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -27,6 +29,16 @@ def split_ranges(entries: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict
     """The state of a network and the ranges of its inputs, of the entries of a file that holds both."""
     ranges = {name: value for name, value in entries.items() if name.endswith(RANGE)}
     return {name: value for name, value in entries.items() if name not in ranges}, ranges
+
+
+def load_weights(network: nn.Module, file: Path) -> dict[str, Tensor]:
+    """Loads the state of a network from a safetensors file, and returns the ranges that lie beside it, if any.
+
+    Raises OSError, SafetensorError, and RuntimeError where it is the state of another network.
+    """
+    state, ranges = split_ranges(load_file(file))
+    network.load_state_dict(state)
+    return ranges
 
 
 @torch.inference_mode()

@@ -132,7 +132,7 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int) -> No
 
     kept = torch.nonzero(~test).squeeze(1)
     teach(net, kept, loss_of, epochs=epochs, batch=batch, every=100)
-    save_half(net, output, sample(crops[kept[:TYPICAL]], heads[kept[:TYPICAL]])[0])
+    save_half(net, output, sample(crops[kept[:TYPICAL]], heads[kept[:TYPICAL]])[0].split(64))
     print(
         f"agreement with the cuts of {int(test.sum())} test crops: {overlap(net.eval(), crops[test], heads[test]):.1%}"
     )

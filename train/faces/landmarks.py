@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor
 
 from cyclegan_core.errors import CycleganError
@@ -25,7 +24,7 @@ from cyclegan_core.faces.alignment import align
 from cyclegan_core.faces.detection import find_detector, find_faces
 from cyclegan_core.faces.landmark_net import SIZE, TEMPLATE, LandmarkNet
 from cyclegan_core.faces.retinaface import RetinaFaceDetector
-from cyclegan_core.runtime.int8 import split_ranges
+from cyclegan_core.runtime.int8 import load_weights
 from train.command_line import command
 from train.data.augment import disturb
 from train.data.folders import to_float
@@ -110,7 +109,7 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int, init:
     torch.manual_seed(seed)
     net = LandmarkNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if init:
-        net.load_state_dict(split_ranges(load_file(init))[0])
+        load_weights(net, init)
     kept = torch.nonzero(~test).squeeze(1)
 
     def loss_of(chosen: Tensor) -> tuple[Tensor, str]:
@@ -126,7 +125,7 @@ def train(data: Path, output: Path, *, epochs: int, batch: int, seed: int, init:
 
     teach(net, kept, loss_of, epochs=epochs, batch=batch, every=500)
     chosen = kept[:TYPICAL]
-    save_half(net, output, sample(crops[chosen], landmarks[chosen], faces=True)[0])
+    save_half(net, output, sample(crops[chosen], landmarks[chosen], faces=True)[0].split(64))
     report(net.eval(), crops[test], landmarks[test])
 
 

@@ -2,14 +2,14 @@
 
 import argparse
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -83,14 +83,14 @@ def teach(
                 tqdm.write(f"{step:6d}  {words}")
 
 
-def save_half(net: nn.Module, output: Path, typical: Tensor) -> None:
-    """Writes the state of a network as safetensors, floating-point numbers in half precision.
+def save_half(net: nn.Module, output: Path, typical: Iterable[Tensor] = ()) -> None:
+    """Writes the state of a network as safetensors, floating-point numbers in half precision. Raises OSError.
 
-    typical: crops (B, 3, S, S) as the network takes them, on which the ranges of its inputs are measured.
+    typical: batches as the network takes them, on which the ranges of its inputs are measured; none without them.
     """
-    entries = {**net.state_dict(), **measure_ranges(net.eval(), typical.split(64))}
+    entries = {**net.state_dict(), **measure_ranges(net.eval(), typical)}
     state = {key: value.half() if value.is_floating_point() else value for key, value in entries.items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, output)
+    output.write_bytes(save({key: value.contiguous() for key, value in state.items()}))
 
 
 def add_commands(
